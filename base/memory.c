@@ -1,0 +1,84 @@
+/* base/memory.c: see memory.h. */
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+bool md_size_add(size_t a, size_t b, size_t *out) {
+    if (b > SIZE_MAX - a) return false;
+    *out = a + b;
+    return true;
+}
+
+bool md_size_mul(size_t a, size_t b, size_t *out) {
+    if (a != 0 && b > SIZE_MAX / a) return false;
+    *out = a * b;
+    return true;
+}
+
+bool md_size_align(size_t a, size_t alignment, size_t *out) {
+    MD_BUG_IF(alignment == 0 || (alignment & (alignment - 1)) != 0);
+    size_t sum;
+    if (!md_size_add(a, alignment - 1, &sum)) return false;
+    *out = sum & ~(alignment - 1);
+    return true;
+}
+
+/* Bytes to ask the system for: at least one, and no more than a pointer difference can hold. */
+static bool request(size_t count, size_t size, size_t *bytes, mdlm_error *err) {
+    size_t product;
+    if (!md_size_mul(count, size, &product) || product > PTRDIFF_MAX - MD_ALIGNMENT) {
+        md_fail(err, MDLM_RUNTIME, "out of memory: %zu items of %zu bytes are too many", count,
+                size);
+        return false;
+    }
+    *bytes = product ? product : 1;
+    return true;
+}
+
+void *md_alloc(size_t count, size_t size, mdlm_error *err) {
+    size_t bytes;
+    if (!request(count, size, &bytes, err)) return NULL;
+    void *pointer = NULL;
+    if (posix_memalign(&pointer, MD_ALIGNMENT, bytes) != 0) {
+        md_fail(err, MDLM_RUNTIME, "out of memory: cannot allocate %zu bytes", bytes);
+        return NULL;
+    }
+    return memset(pointer, 0, bytes);
+}
+
+void *md_realloc(void *old, size_t count, size_t size, mdlm_error *err) {
+    size_t bytes;
+    if (!request(count, size, &bytes, err)) return NULL;
+    void *pointer = realloc(old, bytes);
+    if (!pointer) md_fail(err, MDLM_RUNTIME, "out of memory: cannot allocate %zu bytes", bytes);
+    return pointer;
+}
+
+char *md_strdup(const char *text, mdlm_error *err) {
+    return md_strndup(text, strlen(text), err);
+}
+
+char *md_strndup(const char *text, size_t bytes, mdlm_error *err) {
+    size_t total;
+    if (!md_size_add(bytes, 1, &total)) {
+        md_fail(err, MDLM_RUNTIME, "out of memory: a text of %zu bytes is too long", bytes);
+        return NULL;
+    }
+    char *copy = md_realloc(NULL, total, 1, err);
+    if (!copy) return NULL;
+    if (bytes > 0) memcpy(copy, text, bytes);
+    copy[bytes] = 0;
+    return copy;
+}
+
+void md_free(void *pointer) {
+    free(pointer);
+}
+
+int64_t md_peak_rss(void) {
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+    return (int64_t)usage.ru_maxrss * 1024;
+}

@@ -1,0 +1,181 @@
+/* mdlm.h: load, fill, score and free a masked-diffusion language model.
+ *
+ *     mdlm_error err = {0};
+ *     mdlm_model *model = NULL;
+ *     mdlm_fill_options opt = mdlm_fill_defaults();
+ *     mdlm_result *result = NULL;
+ *
+ *     if (mdlm_load("mdlm-run", NULL, &model, &err) != MDLM_OK) return fail(err.message);
+ *     mdlm_span spans[] = {
+ *         {.text = "Once upon a time", .text_bytes = 16},    a span keeps its text
+ *         {.hole = 64},                                       a hole asks for 64 tokens
+ *     };
+ *     opt.blocks = 8;
+ *     if (mdlm_fill(model, spans, 2, &opt, &result, &err) == MDLM_OK)
+ *         fwrite(mdlm_result_sample(result, 0)->text, 1, ..., stdout);
+ *     mdlm_result_free(result);
+ *     mdlm_free(model);
+ *
+ * Conventions. Every function that can fail returns a mdlm_status and fills `err` (may be NULL)
+ * with one lower-case line; out-parameters are untouched on failure. The library installs no
+ * signal handler, prints nothing, and never exits. A model is used by one thread at a time; two
+ * models on two threads are fine. Likelihoods are in nats. Text is bytes: any byte string goes in
+ * and comes out unchanged, valid UTF-8 or not.
+ */
+#ifndef MDLM_H
+#define MDLM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define MDLM_API __attribute__((visibility("default")))
+#else
+#define MDLM_API
+#endif
+
+/* The values are the exit codes of the command line. */
+typedef enum mdlm_status {
+    MDLM_OK = 0,
+    MDLM_RUNTIME = 1,   /* out of memory, internal limits */
+    MDLM_USAGE = 2,     /* an option or argument makes no sense */
+    MDLM_INPUT = 3,     /* a file is missing, unreadable or malformed */
+    MDLM_NUMERIC = 4,   /* non-finite numbers where there must be none */
+    MDLM_WRITE = 5,     /* a write failed */
+    MDLM_CANCELLED = 6, /* a callback asked to stop; partial results are delivered */
+} mdlm_status;
+
+typedef struct mdlm_error {
+    mdlm_status status;
+    char message[500]; /* one line, lower case, no trailing newline; "" when ok */
+} mdlm_error;
+
+typedef struct mdlm_model mdlm_model;   /* weights, tokenizer and work space */
+typedef struct mdlm_result mdlm_result; /* samples of one mdlm_fill */
+
+typedef struct mdlm_load_options {
+    int threads;         /* 0: one per processor this process may use */
+    const char *kernels; /* NULL: the best for this processor */
+    const char *weights; /* NULL: the folder's model.safetensors; else this file (a run's
+                            checkpoint, say) */
+} mdlm_load_options;
+
+/* What a model is. Strings belong to the model. */
+typedef struct mdlm_model_info {
+    const char *tokenizer; /* "bytes", "chars" or "bpe" */
+    int layers, dim, heads, kv_heads, ff, seq_len, vocab;
+    int32_t mask_id, end_of_text_id; /* end_of_text_id is -1 when there is none */
+    int64_t parameters;
+} mdlm_model_info;
+
+/* Part of a canvas. Either ids, or text, or a hole; exactly one of the three. */
+typedef struct mdlm_span {
+    const char *text; /* text_bytes bytes, tokenized as they stand */
+    size_t text_bytes;
+    const int32_t *ids; /* ids_count token ids */
+    size_t ids_count;
+    int hole; /* > 0: that many masked tokens to fill */
+} mdlm_span;
+
+/* One step of the sampler, for showing progress. Arrays are [samples][length], owned by the
+ * library, valid during the callback. */
+typedef struct mdlm_step {
+    int step, steps;         /* 1-based index of this step, planned total */
+    int block, blocks;       /* 0-based block being filled, number of blocks */
+    int samples, length;     /* canvases, tokens in each (spans included) */
+    const int32_t *ids;      /* current canvas; masked positions hold mask_id */
+    const float *confidence; /* probability of the token when it was set; 1 for given tokens */
+    const uint8_t *settled;  /* 1 where the token will not change any more */
+    int64_t evaluations;     /* network evaluations so far, counted in canvases */
+} mdlm_step;
+
+/* Return non-zero to cancel: mdlm_fill then returns MDLM_CANCELLED with the partial canvas. */
+typedef int (*mdlm_step_fn)(void *user, const mdlm_step *step);
+
+/* Start from mdlm_fill_defaults(): a zeroed struct is not the default. */
+typedef struct mdlm_fill_options {
+    const char *sampler; /* "ancestral", "first-hitting", "random", "confidence" */
+    int steps;           /* in total, shared equally by blocks; 0: one per token to fill */
+    int blocks;          /* semi-autoregressive blocks; must divide the tokens to fill */
+    double temperature;  /* 0: the most probable token; 1: the model's distribution */
+    int top_k;           /* 0: off */
+    double top_p;        /* 1: off */
+    int samples;         /* canvases filled in one batch */
+    int64_t first_index; /* index of the first: sample k depends on (seed, k) alone */
+    uint64_t seed;
+    mdlm_step_fn on_step; /* may be NULL */
+    void *user;
+} mdlm_fill_options;
+
+/* One filled canvas. Owned by the result. */
+typedef struct mdlm_sample {
+    int64_t index;       /* first_index + position in the batch */
+    const int32_t *ids;  /* the whole canvas, `length` ids */
+    int length;
+    const char *text;    /* the whole canvas decoded; also NUL-terminated */
+    size_t text_bytes;
+    const int32_t *new_ids; /* the ids of the holes alone, in order */
+    int new_length;
+    const char *new_text; /* the holes' ids decoded together; also NUL-terminated */
+    size_t new_text_bytes;
+} mdlm_sample;
+
+typedef struct mdlm_score_options {
+    int draws;     /* noise levels per text (the mean is reported); at least 2 for an error */
+    uint64_t seed;
+} mdlm_score_options;
+
+/* A bound on a conditional likelihood: log p(response | prompt) >= -nelbo. */
+typedef struct mdlm_score_result {
+    double nelbo;     /* nats, for the whole response */
+    double stderr_mc; /* Monte Carlo standard error of nelbo, nats */
+    int tokens;       /* tokens of the response */
+} mdlm_score_result;
+
+/* Loads a run folder or a Hugging Face model folder. `opt` may be NULL. Caller frees *out. */
+MDLM_API mdlm_status mdlm_load(const char *path, const mdlm_load_options *opt, mdlm_model **out,
+                               mdlm_error *err);
+MDLM_API void mdlm_free(mdlm_model *model); /* accepts NULL */
+MDLM_API mdlm_model_info mdlm_info(const mdlm_model *model);
+
+/* Text to ids. *out is a malloc'd array that the caller frees with mdlm_ids_free. */
+MDLM_API mdlm_status mdlm_tokenize(const mdlm_model *model, const char *text, size_t bytes,
+                                   int32_t **out, size_t *count, mdlm_error *err);
+MDLM_API void mdlm_ids_free(int32_t *ids);
+/* Ids to text, NUL-terminated; masks and other special tokens decode to nothing. The caller frees
+ * *out with mdlm_text_free. */
+MDLM_API mdlm_status mdlm_detokenize(const mdlm_model *model, const int32_t *ids, size_t count,
+                                     char **out, size_t *bytes, mdlm_error *err);
+MDLM_API void mdlm_text_free(char *text);
+
+/* Fills the holes of the canvas that the spans make up, `samples` times. With MDLM_CANCELLED the
+ * partial canvases are delivered all the same. Caller frees *out. */
+MDLM_API mdlm_fill_options mdlm_fill_defaults(void);
+MDLM_API mdlm_status mdlm_fill(mdlm_model *model, const mdlm_span *spans, size_t count,
+                               const mdlm_fill_options *opt, mdlm_result **out, mdlm_error *err);
+MDLM_API int mdlm_result_count(const mdlm_result *result);
+MDLM_API const mdlm_sample *mdlm_result_sample(const mdlm_result *result, int i);
+/* Steps taken, and network evaluations counted in canvases (an unchanged canvas is not evaluated
+ * again, so there may be fewer). */
+MDLM_API void mdlm_result_work(const mdlm_result *result, int *steps, int64_t *evaluations);
+MDLM_API void mdlm_result_free(mdlm_result *result); /* accepts NULL */
+
+/* Bounds -log p(response | prompt) by the NELBO of the response with the prompt always visible.
+ * Prompt and response together must fit seq_len. */
+MDLM_API mdlm_score_options mdlm_score_defaults(void);
+MDLM_API mdlm_status mdlm_score(mdlm_model *model, const char *prompt, size_t prompt_bytes,
+                                const char *response, size_t response_bytes,
+                                const mdlm_score_options *opt, mdlm_score_result *out,
+                                mdlm_error *err);
+
+MDLM_API const char *mdlm_version(void); /* "0.1.0" */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
