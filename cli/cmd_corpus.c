@@ -1,0 +1,156 @@
+/* cli/cmd_corpus.c: `mdlm corpus`: text made by a program, and the truth about it. */
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "corpora/generators.h"
+
+#define CORPUS_OPTIONS(X) \
+    X(INT, bytes, 1000000, 1, 1e10, "how much; tales stop at the end of one") \
+    X(TEXT, out, "", 0, 0, "file to write, in place of stdout") \
+    X(INT, chain_seed, 1, 0, 9007199254740991, \
+      "markov: which chain; --seed is which text of that chain") \
+    X(TEXT, nll, "", 0, 0, "markov: print -log p of this file under the chain; write nothing")
+
+typedef struct corpus_options {
+    CORPUS_OPTIONS(MD_OPTION_FIELD)
+} corpus_options;
+
+#define MD_OPTION_STRUCT corpus_options
+static const md_option table[] = {CORPUS_OPTIONS(MD_OPTION_ROW){0}};
+#undef MD_OPTION_STRUCT
+
+static mdlm_status deliver(const corpus_options *opt, const md_buffer *text, mdlm_error *err) {
+    if (!*opt->out) return md_cli_write(text->data, text->size, err);
+    return md_file_write(opt->out, text->data, text->size, err);
+}
+
+/* With --json, what was made; stdout must then be free of text. */
+static mdlm_status report(const md_cli *cli, const char *name, const md_buffer *text,
+                          double entropy, mdlm_error *err) {
+    const corpus_options *opt = cli->settings;
+    if (!cli->common.json) {
+        if (*opt->out) {
+            md_cli_note(cli, "%zu bytes in '%s'; next: mdlm train %s", text->size, opt->out,
+                        opt->out);
+        }
+        return MDLM_OK;
+    }
+    md_json_line line;
+    md_json_begin(&line);
+    md_json_put_string(&line, "corpus", name);
+    md_json_put_int(&line, "bytes", (int64_t)text->size);
+    md_json_put_string(&line, "out", opt->out);
+    md_json_put_int(&line, "seed", cli->common.seed);
+    if (isfinite(entropy)) {
+        md_json_put_int(&line, "chain_seed", opt->chain_seed);
+        md_json_put_real(&line, "entropy_rate_nats_per_symbol", entropy);
+        md_json_put_real(&line, "entropy_rate_bits_per_symbol", entropy / log(2));
+    }
+    return md_json_end(&line, err);
+}
+
+static mdlm_status tales(const md_cli *cli, mdlm_error *err) {
+    const corpus_options *opt = cli->settings;
+    md_buffer text = {0};
+    mdlm_status status = md_tales((uint64_t)cli->common.seed, opt->bytes, &text, err);
+    if (status == MDLM_OK) status = deliver(opt, &text, err);
+    if (status == MDLM_OK) status = report(cli, "tales", &text, NAN, err);
+    md_buffer_release(&text);
+    return status;
+}
+
+static mdlm_status likelihood(const md_cli *cli, const md_markov *chain, mdlm_error *err) {
+    const corpus_options *opt = cli->settings;
+    md_buffer text = {0};
+    double nats = 0;
+    mdlm_status status = md_cli_read(opt->nll, &text, err);
+    while (text.size > 0 && text.data[text.size - 1] == '\n') text.size--;
+    if (status == MDLM_OK && text.size == 0) {
+        status = md_fail(err, MDLM_INPUT, "'%s' is empty", opt->nll);
+    }
+    mdlm_error reason = {0};
+    if (status == MDLM_OK &&
+        (status = md_markov_nll(chain, text.data, text.size, &nats, &reason)) != MDLM_OK) {
+        md_fail(err, status, "'%s': %s", opt->nll, reason.message);
+    }
+    double rate = nats / (double)text.size;
+    if (status == MDLM_OK && cli->common.json) {
+        md_json_line line;
+        md_json_begin(&line);
+        md_json_put_real(&line, "nll_nats", nats);
+        md_json_put_real(&line, "nll_nats_per_byte", rate);
+        md_json_put_int(&line, "bytes", (int64_t)text.size);
+        md_json_put_int(&line, "chain_seed", opt->chain_seed);
+        md_json_put_real(&line, "entropy_rate_nats_per_symbol", md_markov_entropy_rate(chain));
+        status = md_json_end(&line, err);
+    } else if (status == MDLM_OK) {
+        status = md_cli_print(err, "-log p %.6f nats, %.6f nats/byte, %zu bytes\n", nats, rate,
+                              text.size);
+    }
+    md_buffer_release(&text);
+    return status;
+}
+
+static mdlm_status markov(const md_cli *cli, mdlm_error *err) {
+    const corpus_options *opt = cli->settings;
+    md_markov chain;
+    md_markov_init(&chain, (uint64_t)opt->chain_seed);
+    if (*opt->nll) return likelihood(cli, &chain, err);
+    double entropy = md_markov_entropy_rate(&chain);
+    md_buffer text = {0};
+    mdlm_status status =
+        md_markov_text(&chain, (uint64_t)cli->common.seed, opt->bytes, &text, err);
+    if (status == MDLM_OK) status = deliver(opt, &text, err);
+    if (status == MDLM_OK) {
+        md_cli_note(cli, "entropy rate %.6f nats, %.6f bits per symbol (chain seed %lld%s)",
+                    entropy, entropy / log(2), (long long)opt->chain_seed,
+                    md_cli_defaulted(cli, "chain_seed"));
+        status = report(cli, "markov", &text, entropy, err);
+    }
+    md_buffer_release(&text);
+    return status;
+}
+
+static mdlm_status run(md_cli *cli, mdlm_error *err) {
+    static const char *const names[] = {"tales", "markov"};
+    enum { NAMES = sizeof names / sizeof *names };
+    const corpus_options *opt = cli->settings;
+    const char *name = md_cli_argument(cli);
+    bool is_markov = strcmp(name, "markov") == 0;
+    if (!is_markov && strcmp(name, "tales") != 0) {
+        const char *near = md_suggest(name, names, NAMES);
+        return md_fail(err, MDLM_USAGE, "unknown corpus '%s'; %s '%s'?", name,
+                       near ? "did you mean" : "did you mean 'tales' or", near ? near : "markov");
+    }
+    if (*opt->nll && !is_markov) {
+        return md_fail(err, MDLM_USAGE, "--nll is for the markov corpus, whose law is known");
+    }
+    if (cli->common.json && !*opt->out && !*opt->nll) {
+        return md_fail(err, MDLM_USAGE, "--json needs --out: stdout cannot hold text and JSON");
+    }
+    return is_markov ? markov(cli, err) : tales(cli, err);
+}
+
+static const md_cli_section sections[] = {{"Corpus", table}, {NULL, NULL}};
+static const md_option_alias aliases[] = {{"-o", "out"}, {NULL, NULL}};
+
+const md_command md_cmd_corpus = {
+    .name = "corpus",
+    .arguments = "tales|markov",
+    .summary = "Write a synthetic corpus: tales (simple English) or markov (known entropy).",
+    .examples = "  mdlm corpus tales --bytes 2000000 --out tales.txt\n"
+                "  mdlm corpus markov --seed 2 --out other.txt     another text of the same chain\n"
+                "  mdlm corpus markov --nll other.txt              its -log p, exactly\n",
+    .notes = "markov: an order-1 chain over a..p, drawn from --chain-seed; --seed draws\n"
+             "the text. Texts of one --chain-seed follow one law: train on --seed 1, evaluate on\n"
+             "--seed 2.\n",
+    .settings_size = sizeof(corpus_options),
+    .sections = sections,
+    .aliases = aliases,
+    .min_positional = 1,
+    .max_positional = 1,
+    .run = run,
+};

@@ -1,0 +1,89 @@
+/* cli/common.c: see common.h. */
+#include "cli/common.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+
+#define MD_OPTION_STRUCT md_cli_common
+const md_option md_cli_model_table[] = {MD_CLI_MODEL_OPTIONS(MD_OPTION_ROW){0}};
+const md_option md_cli_common_table[] = {MD_CLI_COMMON_OPTIONS(MD_OPTION_ROW){0}};
+#undef MD_OPTION_STRUCT
+
+mdlm_status md_cli_load(const md_cli *cli, mdlm_model **out, mdlm_error *err) {
+    if (!*cli->common.model && !md_is_dir(cli->model)) {
+        return md_fail(err, MDLM_INPUT,
+                       "there is no run in '%s': make one with `mdlm train corpus.txt`, or name a "
+                       "model with --model",
+                       cli->model);
+    }
+    mdlm_load_options opt = {.threads = cli->threads, .kernels = cli->kernels};
+    return mdlm_load(cli->model, &opt, out, err);
+}
+
+const char *md_cli_argument(const md_cli *cli) {
+    if (md_options_positional_count(cli->options) == 0) return NULL;
+    return md_options_positional(cli->options, 0);
+}
+
+void md_cli_note(const md_cli *cli, const char *format, ...) {
+    if (cli->common.quiet) return;
+    va_list list;
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    fputc('\n', stderr);
+}
+
+const char *md_cli_defaulted(const md_cli *cli, const char *name) {
+    return md_options_origin(cli->options, name) == MD_ORIGIN_DEFAULT ? " (default)" : "";
+}
+
+mdlm_status md_cli_quote(md_buffer *out, const char *word, mdlm_error *err) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_-+=./:,@%";
+    if (*word && !word[strspn(word, plain)]) return md_buffer_text(out, word, err);
+    MD_TRY(md_buffer_text(out, "'", err));
+    for (; *word; word++) {
+        if (*word == '\'') MD_TRY(md_buffer_text(out, "'\\''", err));
+        else MD_TRY(md_buffer_append(out, word, 1, err));
+    }
+    return md_buffer_text(out, "'", err);
+}
+
+mdlm_status md_cli_command_line(const md_cli *cli, md_buffer *out, mdlm_error *err) {
+    MD_TRY(md_buffer_text(out, "mdlm", err));
+    for (int i = 1; i < cli->argc; i++) {
+        MD_TRY(md_buffer_text(out, " ", err));
+        MD_TRY(md_cli_quote(out, cli->argv[i], err));
+    }
+    return MDLM_OK;
+}
+
+mdlm_status md_cli_run_flag(const md_cli *cli, md_buffer *out, mdlm_error *err) {
+    if (strcmp(cli->run, MD_CLI_DEFAULT_RUN) == 0) return MDLM_OK;
+    MD_TRY(md_buffer_text(out, " --run ", err));
+    return md_cli_quote(out, cli->run, err);
+}
+
+mdlm_status md_cli_read(const char *path, md_buffer *out, mdlm_error *err) {
+    bool standard = strcmp(path, "-") == 0;
+    FILE *file = standard ? stdin : fopen(path, "rb");
+    if (!file) return md_fail_errno(err, MDLM_INPUT, "cannot open '%s'", path);
+    char piece[1 << 16];
+    size_t count;
+    mdlm_status status = MDLM_OK;
+    errno = 0;
+    while (status == MDLM_OK && (count = fread(piece, 1, sizeof piece, file)) > 0) {
+        status = md_buffer_append(out, piece, count, err);
+        errno = 0;
+    }
+    if (status == MDLM_OK && ferror(file)) {
+        status = md_fail_errno(err, MDLM_INPUT, "cannot read '%s'", standard ? "stdin" : path);
+    }
+    if (!standard) fclose(file);
+    return status;
+}

@@ -1,0 +1,64 @@
+/* diffusion/query.c: see query.h. */
+#include "diffusion/query.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+mdlm_status md_query_init(md_query *q, const md_denoiser *denoiser, int T, int most,
+                          mdlm_error *err) {
+    MD_BUG_IF(T < 1 || most < 1);
+    size_t tokens = 0;
+    *q = (md_query){.denoiser = denoiser, .T = T, .capacity = most};
+    if (q->capacity > INT32_MAX / T) q->capacity = INT32_MAX / T; /* rows are 32-bit */
+    if (!md_size_mul((size_t)q->capacity, (size_t)T, &tokens))
+        return md_fail(err, MDLM_RUNTIME, "%d canvases of %d tokens are too many", most, T);
+    q->ids = md_alloc(tokens, sizeof *q->ids, err);
+    q->rows = q->ids ? md_alloc(tokens, sizeof *q->rows, err) : NULL;
+    q->tag = q->rows ? md_alloc((size_t)q->capacity, sizeof *q->tag, err) : NULL;
+    if (q->tag) return MDLM_OK;
+    md_query_release(q);
+    return MDLM_RUNTIME;
+}
+
+void md_query_release(md_query *q) {
+    md_free(q->ids);
+    md_free(q->rows);
+    md_free(q->tag);
+    md_free(q->logits);
+    *q = (md_query){0};
+}
+
+bool md_query_fits(const md_query *q, int count) {
+    if (q->canvases == 0) return true;
+    int64_t logits = ((int64_t)q->count + count) * q->denoiser->vocab;
+    return q->canvases < q->capacity && logits <= MD_QUERY_LOGITS;
+}
+
+void md_query_add(md_query *q, const int32_t *ids, const int32_t *positions, int count,
+                  int64_t tag) {
+    MD_BUG_IF(count < 1 || count > q->T || !md_query_fits(q, count));
+    memcpy(q->ids + (size_t)q->canvases * (size_t)q->T, ids, (size_t)q->T * sizeof *ids);
+    for (int i = 0; i < count; i++) q->rows[q->count++] = q->canvases * q->T + positions[i];
+    q->tag[q->canvases++] = tag;
+}
+
+mdlm_status md_query_run(md_query *q, mdlm_error *err) {
+    size_t need = 0;
+    if (q->canvases == 0) return MDLM_OK;
+    if (!md_size_mul((size_t)q->count, (size_t)q->denoiser->vocab, &need))
+        return md_fail(err, MDLM_RUNTIME, "%d rows of logits are too many", q->count);
+    if (need > q->logits_capacity) {
+        float *grown = md_realloc(q->logits, need, sizeof *grown, err);
+        if (!grown) return MDLM_RUNTIME;
+        q->logits = grown;
+        q->logits_capacity = need;
+    }
+    return q->denoiser->predict(q->denoiser->context, q->ids, q->canvases, q->T, q->rows, q->count,
+                                q->logits, err);
+}
+
+void md_query_clear(md_query *q) {
+    q->canvases = 0;
+    q->count = 0;
+}

@@ -1,0 +1,56 @@
+/* model/transformer.h: LLaDA's bidirectional transformer.
+ *
+ *     x = wte[ids]
+ *     x = x + attn_out(attention(rope(q_proj n), rope(k_proj n), v_proj n)),  n = rms_norm(x)
+ *     x = x + ff_out(silu(ff_proj n) * up_proj n),                            n = rms_norm(x)
+ *     logits = ff_out(rms_norm(x))                  (or the embedding when tied)
+ *
+ * No biases; full attention, grouped K/V heads; rotate-half RoPE; RMSNorm. Time is not an input:
+ * the network sees only which tokens are masked (RADD). Parameters have the names of LLaDA's files,
+ * with the prefix "model.transformer.".
+ *
+ *     md_transformer *net = NULL;
+ *     MD_TRY(md_transformer_new(&config, true, &net, err));
+ *     md_transformer_init(net, seed);
+ *     md_tensor *h = md_transformer_hidden(net, tape, ids, B, T, 0.0);     [B*T, C]
+ */
+#ifndef MD_MODEL_TRANSFORMER_H
+#define MD_MODEL_TRANSFORMER_H
+
+#include "model/config.h"
+#include "tensor/denoiser.h"
+#include "tensor/params.h"
+
+#define MD_LLADA_PREFIX "model.transformer."
+
+typedef struct md_transformer md_transformer;
+
+/* Parameters are zero; `gradients`: allocate them. The config must be valid. Caller frees *out. */
+mdlm_status md_transformer_new(const md_model_config *config, bool gradients, md_transformer **out,
+                               mdlm_error *err);
+void md_transformer_free(md_transformer *net); /* accepts NULL */
+
+/* Normal(0, 0.02) weights, the residual projections divided by sqrt(2 layers); gains 1. */
+void md_transformer_init(md_transformer *net, uint64_t seed);
+const md_model_config *md_transformer_config(const md_transformer *net);
+md_params *md_transformer_params(md_transformer *net);
+
+/* Final normed hidden states [B*T, C] of ids [B, T]. Without recording, memory is one block's. */
+md_tensor *md_transformer_hidden(md_transformer *net, md_tape *tape, const int32_t *ids, int B,
+                                 int T, double dropout);
+/* The head's weight [V, C]. */
+md_tensor *md_transformer_head(md_transformer *net);
+
+/* The network as a denoiser. The tape must outlive it and not be recording elsewhere. */
+typedef struct md_transformer_view {
+    md_transformer *net;
+    md_tape *tape;
+} md_transformer_view;
+md_denoiser md_transformer_denoiser(md_transformer_view *view);
+
+/* Reads a folder's config.json and model.safetensors, or the weights in another file of the same
+ * names when `weights` is not NULL. */
+mdlm_status md_transformer_load(const char *folder, const char *weights, bool gradients,
+                                md_transformer **out, mdlm_error *err);
+
+#endif

@@ -1,0 +1,68 @@
+/* sampler/rule.h: a stepping rule decides which tokens of a block are committed at a step.
+ *
+ * A rule sees one sample's current block, twice a step:
+ *   1. `select` marks in want[] the positions whose proposals it needs. It decides from the canvas,
+ *      the time and its draws alone. If it marks none, this canvas is not evaluated at this step.
+ *   2. For each marked position the loop asks the network and draws a proposal: a token v ~ p
+ *      (temperature, top-k, top-p applied) and its confidence.
+ *   3. `commit` writes ids[j] = proposal[j].token where it accepts. NULL: accept all that select
+ *      marked. (Rules that mask again write mask_id at visible positions of the block.)
+ * So a rule whose choice of positions does not look at the network (ancestral, first-hitting,
+ * random) pays for the rows that it commits and no others, and no canvas is evaluated twice in the
+ * same state as long as a rule that marks positions commits at least one.
+ *
+ * Recipe for a new rule: a file rule_NAME.c that defines `const md_rule md_rule_NAME`, two lines in
+ * rules.c, one test of its law in tests/test_sampler_rules.c.
+ */
+#ifndef MD_SAMPLER_RULE_H
+#define MD_SAMPLER_RULE_H
+
+#include "sampler/sampler.h"
+
+typedef struct md_proposal {
+    int32_t token;
+    double confidence; /* softmax of the un-tempered logits at `token`, mask excluded */
+} md_proposal;
+
+typedef struct md_block_step {
+    /* the block: `length` open positions of the canvas, in order */
+    int length;
+    int32_t *ids;                /* [length] mask_id where still masked; commit writes */
+    uint8_t *want;               /* [length] all 0 when select starts; select writes 1 */
+    const md_proposal *proposal; /* [length] for commit; valid where want[j] */
+    int masked;                  /* how many are masked now */
+    int32_t mask_id;
+    /* time: step `step` (0-based) of `steps` in this block goes from t = 1 - step/steps to
+     * s = t - 1/steps; s = 0 at the last */
+    int step, steps;
+    double t, s;
+    double stay; /* (1 - alpha_s) / (1 - alpha_t): probability to stay masked; 0 at the last */
+    /* draws: md_uniform(rng, sequence, j) with j in [0, length); rng.step differs every step. A
+     * place (j) drawn in select must not be drawn again in commit. */
+    md_rng rng;
+    uint32_t sequence;
+    int *scratch; /* [2 * length], kept from select to commit */
+} md_block_step;
+
+struct md_rule {
+    const char *name;
+    const char *help;          /* one line */
+    bool one_token_per_step;   /* as many steps as open positions, whatever --steps says */
+    void (*select)(md_block_step *b);
+    void (*commit)(md_block_step *b); /* NULL: commit what was selected */
+};
+
+extern const md_rule md_rule_ancestral;     /* stays masked with probability s/t */
+extern const md_rule md_rule_first_hitting; /* one uniformly chosen position a step */
+extern const md_rule md_rule_random;        /* LLaDA: n_i of m at random */
+extern const md_rule md_rule_confidence;    /* LLaDA low_confidence: the n_i most confident */
+
+/* For rules. LLaDA's number of tokens to commit at this step: with m = length masked when the block
+ * began and S = steps, floor(m / S) + [step < m mod S]. */
+int md_rule_quota(const md_block_step *b);
+/* Indices of the masked positions, ascending, in `out` [masked]. */
+void md_rule_masked(const md_block_step *b, int *out);
+/* Marks n of the masked positions, every subset equally likely. Uses scratch and draws 0..n-1. */
+void md_rule_select_uniformly(md_block_step *b, int n);
+
+#endif

@@ -1,0 +1,65 @@
+/* sampler/sampler.h: one loop that fills masked canvases, one small file per stepping rule.
+ *
+ *     md_sampler_options opt = md_sampler_defaults();
+ *     md_canvas canvas = {.ids = ids, .given = given, .samples = 4, .length = 96};
+ *     status = md_sampler_run(&denoiser, &process, &opt, &canvas, &work, err);
+ *
+ * The loop: for each block, left to right; for each step, let the rule name the positions whose
+ * prediction it needs, ask the denoiser for those rows (a canvas of which none is needed is not
+ * evaluated), draw a proposal for each, let the rule commit some of them, show the trace. Positions
+ * after the block stay masked; given positions never change. Sample k of a batch depends on
+ * (seed, first_index + k) only (of the index, the low 32 bits).
+ *
+ * Blocks divide the open (not given) positions of the canvas, in order of position, into equal
+ * parts.
+ */
+#ifndef MD_SAMPLER_SAMPLER_H
+#define MD_SAMPLER_SAMPLER_H
+
+#include "diffusion/masked.h"
+#include "tensor/denoiser.h"
+
+typedef struct md_rule md_rule; /* sampler/rule.h */
+
+typedef struct md_sampler_options {
+    const md_rule *rule;
+    int steps;          /* in total, shared equally by blocks (the first blocks take the rest);
+                           0: one per open position. At least one per block. A rule with
+                           one_token_per_step ignores it: steps = open positions */
+    int blocks;         /* must divide the number of open positions (the error names the nearest) */
+    double temperature; /* double precision; 0: arg-max */
+    int top_k;          /* 0: off */
+    double top_p;       /* (0,1]; 1: off. Order: temperature, top_k, top_p (of what top_k left) */
+    uint64_t seed;
+    int64_t first_index; /* >= 0 */
+    mdlm_step_fn on_step; /* may be NULL; non-zero cancels: MDLM_CANCELLED */
+    void *user;
+} md_sampler_options;
+md_sampler_options md_sampler_defaults(void); /* ancestral, 1 block, temperature 1 */
+
+/* What is filled. All samples share `given` and length. */
+typedef struct md_canvas {
+    int32_t *ids;         /* [samples, length]; open positions must hold the mask (MD_BUG_IF) */
+    const uint8_t *given; /* [length] 1: prompt or fixed text, never changed; NULL: none */
+    int samples, length;
+} md_canvas;
+
+typedef struct md_sampler_work {
+    int steps;           /* steps taken */
+    int64_t evaluations; /* network evaluations, counted in canvases */
+} md_sampler_work;
+
+/* Fills the canvas in place; a canvas with no open position needs no step. On MDLM_CANCELLED the
+ * canvas is partly filled and `work` says how far. On other failures its contents are unspecified.
+ * MDLM_USAGE for options out of range, MDLM_NUMERIC for logits that are no distribution (NaN,
+ * +infinity, all -infinity). `work` may be NULL. */
+mdlm_status md_sampler_run(const md_denoiser *denoiser, const md_masked *process,
+                           const md_sampler_options *opt, const md_canvas *canvas,
+                           md_sampler_work *work, mdlm_error *err);
+
+/* NULL for an unknown name. Names and their order for --help: md_rule_names (NULL-terminated).
+ * Aliases (low_confidence, ...) belong to the options table of the command line. */
+const md_rule *md_rule_find(const char *name);
+extern const char *const md_rule_names[];
+
+#endif

@@ -1,0 +1,17 @@
+#!/bin/sh
+# From a fresh machine to generated text: installs, builds, trains two minutes on the shipped
+# corpus, and writes in eight blocks. Usage: sh scripts/demo.sh [SECONDS]
+set -eu
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+seconds=${1:-120}
+
+sh "$root/scripts/install.sh"
+cmake -S "$root" -B "$root/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMDLM_TESTS=OFF >/dev/null
+cmake --build "$root/build" --target mdlm
+
+cd "$root/build"
+./mdlm train "$root/corpora/tales.txt" --run demo-run --overwrite --time "${seconds}s"
+echo
+./mdlm generate --run demo-run --blocks 8 --steps 128 --temperature 0.8 --prompt "Once "
+echo
+echo "The model is in $root/build/demo-run. More: $root/build/mdlm --help" >&2

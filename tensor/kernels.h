@@ -1,0 +1,98 @@
+/* tensor/kernels.h: the seam between operators and machine code.
+ *
+ * A table of functions on raw pointers. Each works on one thread and on the range that it is given;
+ * operators split work into fixed tiles and hand tiles to the pool, so results do not depend on the
+ * number of threads. k_ref.c fills every entry in plain C, for float and (MD_REAL_DOUBLE) double;
+ * other sets override entries of a copy. A test compares every set with k_ref.
+ *
+ * Backward kernels either overwrite or accumulate; each says which. Matrices are row-major.
+ */
+#ifndef MD_TENSOR_KERNELS_H
+#define MD_TENSOR_KERNELS_H
+
+#include "base/error.h"
+#include "tensor/real.h"
+
+/* C[m,n] = op(A)[m,k] op(B)[k,n], or C += when `add`; op(X) = X or its transpose. */
+typedef struct md_gemm {
+    bool trans_a, trans_b, add;
+    int m, n, k;
+    const md_real *a;
+    int lda; /* row stride of A as stored */
+    const md_real *b;
+    int ldb;
+    md_real *c;
+    int ldc;
+} md_gemm;
+
+/* One step of AdamW on a range; see tensor/optim.h. */
+typedef struct md_adamw_args {
+    md_real *w, *m, *v, *grad; /* grad is read, then zeroed */
+    md_real *ema;              /* NULL: no average */
+    md_real lr, beta1, beta2, eps, decay;
+    md_real grad_scale;        /* from clipping */
+    md_real correction1, correction2; /* 1 - beta^n */
+    md_real ema_decay;
+} md_adamw_args;
+
+typedef struct md_kernels {
+    const char *name;
+
+    void (*gemm)(const md_gemm *g);
+
+    /* y = x * rstd * w, rstd = 1/sqrt(mean(x^2) + eps), per row of C. */
+    void (*rms_norm)(int rows, int C, md_real eps, const md_real *x, const md_real *w, md_real *y,
+                     md_real *rstd);
+    /* dx (+)= gradient (accumulates when `add`); dw [C] accumulates; dx or dw may be NULL. */
+    void (*rms_norm_backward)(int rows, int C, const md_real *x, const md_real *w,
+                              const md_real *rstd, const md_real *dy, bool add, md_real *dx,
+                              md_real *dw);
+
+    /* y[F] = silu(x[0:F]) * x[F:2F], per row. */
+    void (*swiglu)(int rows, int F, const md_real *x, md_real *y);
+    void (*swiglu_backward)(int rows, int F, const md_real *x, const md_real *dy, bool add,
+                            md_real *dx);
+
+    /* Rotates `heads` heads of size D at the start of each row of `stride` elements by the angles of
+     * its position, rotate-half pairs (i, i + D/2); cos, sin [positions, D/2]. `sign` -1 rotates
+     * back. In place. */
+    void (*rope)(int rows, int heads, int D, int stride, const md_real *cos, const md_real *sin,
+                 md_real sign, md_real *x);
+
+    /* Rows of `cols` scores: s = exp(scale*s - lse), lse = log sum exp(scale * s). */
+    void (*softmax)(int rows, int cols, int stride, md_real scale, md_real *s, md_real *lse);
+    /* s = exp(scale * s - lse) with a known lse. */
+    void (*softmax_again)(int rows, int cols, int stride, md_real scale, md_real *s,
+                          const md_real *lse);
+    /* ds = scale * p * (dp - delta), in place over dp; delta [rows] = sum of dy * y. */
+    void (*softmax_backward)(int rows, int cols, int stride, md_real scale, const md_real *p,
+                             const md_real *delta, md_real *dp);
+    /* delta[r] = sum over n of a[r,n] * b[r,n], rows `stride` apart. */
+    void (*row_dot)(int rows, int n, int stride, const md_real *a, const md_real *b,
+                    md_real *delta);
+
+    /* Cross-entropy of rows of V logits with the banned id at -infinity: loss[r] = -log p(target).
+     * With `gradient`, logits become weight[r] * (p - onehot(target)), 0 at the banned id. A banned
+     * id of -1 bans none. */
+    void (*cross_entropy)(int rows, int V, int32_t banned, const int32_t *target,
+                          const md_real *weight, bool gradient, md_real *logits, md_real *loss);
+
+    void (*add)(int64_t n, const md_real *a, const md_real *b, md_real *y); /* y = a + b */
+    void (*accumulate)(int64_t n, const md_real *x, md_real *y);           /* y += x */
+    double (*sum_squares)(int64_t n, const md_real *x);
+    void (*adamw)(int64_t n, const md_adamw_args *args);
+} md_kernels;
+
+/* Fills a table with the set `name`: the plain C one, overridden in the order of md_kernels_names up
+ * to it: "ref" plain C; "openblas" its products; "avx2", "avx512" all kernels for that instruction set.
+ * NULL: everything that this build and processor run. MDLM_USAGE when there is no such set here. */
+mdlm_status md_kernels_init(md_kernels *table, const char *name, mdlm_error *err);
+extern const char *const md_kernels_names[]; /* NULL-terminated, best last */
+
+extern const md_kernels md_kernels_ref;
+/* Overrides of a table; not in the double build. */
+void md_kernels_openblas(md_kernels *table);
+void md_kernels_avx2(md_kernels *table);
+void md_kernels_avx512(md_kernels *table);
+
+#endif

@@ -1,0 +1,12 @@
+/* tensor/kernels/avx2/avx2.c: kernels for processors with AVX2 and FMA. */
+#include "tensor/kernels.h"
+
+#if defined(__x86_64__) && !defined(MD_REAL_DOUBLE)
+#define SIMD_LANES 8
+#include "tensor/kernels/simd/fused.h"
+
+void md_kernels_avx2(md_kernels *table) {
+    table->name = "avx2";
+    simd_override(table);
+}
+#endif

@@ -1,0 +1,12 @@
+/* tensor/kernels/avx512/avx512.c: kernels for processors with AVX-512 F, BW, DQ and VL. */
+#include "tensor/kernels.h"
+
+#if defined(__x86_64__) && !defined(MD_REAL_DOUBLE)
+#define SIMD_LANES 16
+#include "tensor/kernels/simd/fused.h"
+
+void md_kernels_avx512(md_kernels *table) {
+    table->name = "avx512";
+    simd_override(table);
+}
+#endif

@@ -1,0 +1,48 @@
+/* tensor/kernels/select.c: which kernels run here. */
+#include <string.h>
+
+#include "tensor/kernels.h"
+
+#ifdef MD_REAL_DOUBLE
+static bool runs_here(const char *name) {
+    return !strcmp(name, "ref");
+}
+
+static void override(md_kernels *table, const char *name) {
+    (void)table, (void)name;
+}
+#else
+static bool runs_here(const char *name) {
+#ifdef __x86_64__
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (!strcmp(name, "avx2")) return avx2;
+    if (!strcmp(name, "avx512"))
+        return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#endif
+    return !strcmp(name, "ref") || !strcmp(name, "openblas");
+}
+
+static void override(md_kernels *table, const char *name) {
+    if (!strcmp(name, "openblas")) md_kernels_openblas(table);
+#ifdef __x86_64__
+    if (!strcmp(name, "avx2")) md_kernels_avx2(table);
+    if (!strcmp(name, "avx512")) md_kernels_avx512(table);
+#endif
+}
+#endif
+
+const char *const md_kernels_names[] = {"ref", "openblas", "avx2", "avx512", NULL};
+
+mdlm_status md_kernels_init(md_kernels *table, const char *name, mdlm_error *err) {
+    md_kernels t = md_kernels_ref;
+    for (const char *const *n = md_kernels_names; *n; n++) {
+        if (runs_here(*n)) override(&t, *n);
+        if (name && !strcmp(name, *n)) break;
+    }
+    if (name && strcmp(name, t.name)) {
+        return md_fail(err, MDLM_USAGE, "there are no kernels '%s' for this processor", name);
+    }
+    *table = t;
+    return MDLM_OK;
+}

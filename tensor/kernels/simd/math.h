@@ -1,0 +1,99 @@
+/* tensor/kernels/simd/math.h: vectors of SIMD_LANES floats and their exponential.
+ *
+ * Written once with the compiler's vector types; tensor/kernels/avx2 and avx512 include it with
+ * their width and are compiled with their flags. Everything is static: no symbol leaves a folder.
+ */
+#ifndef MD_TENSOR_KERNELS_SIMD_MATH_H
+#define MD_TENSOR_KERNELS_SIMD_MATH_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifndef SIMD_LANES
+#error "define SIMD_LANES before including this template"
+#endif
+
+#define SIMD_BYTES (SIMD_LANES * 4)
+typedef float vf __attribute__((vector_size(SIMD_BYTES)));
+typedef int32_t vi __attribute__((vector_size(SIMD_BYTES)));
+
+static inline vf v_load(const float *p) {
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void v_store(float *p, vf v) {
+    memcpy(p, &v, sizeof v);
+}
+
+static inline vf v_set(float x) {
+    return x - (vf){0};
+}
+
+/* The first n lanes from memory, the others `rest`; n < SIMD_LANES. */
+static inline vf v_load_part(const float *p, int64_t n, float rest) {
+    float lanes[SIMD_LANES];
+    for (int i = 0; i < SIMD_LANES; i++) lanes[i] = i < n ? p[i] : rest;
+    return v_load(lanes);
+}
+
+static inline void v_store_part(float *p, vf v, int64_t n) {
+    float lanes[SIMD_LANES];
+    v_store(lanes, v);
+    for (int i = 0; i < n; i++) p[i] = lanes[i];
+}
+
+static inline vf v_select(vi mask, vf yes, vf no) {
+    return (vf)((mask & (vi)yes) | (~mask & (vi)no));
+}
+
+/* A lane that is NaN in a stays NaN. */
+static inline vf v_max(vf a, vf b) {
+    return v_select(a < b, b, a);
+}
+
+/* In a fixed order: halves are added until one lane is left. */
+static inline float v_sum(vf v) {
+    float lanes[SIMD_LANES];
+    v_store(lanes, v);
+    for (int half = SIMD_LANES / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+    }
+    return lanes[0];
+}
+
+static inline float v_max_lane(vf v) {
+    float lanes[SIMD_LANES], max;
+    v_store(lanes, v);
+    max = lanes[0];
+    for (int i = 1; i < SIMD_LANES; i++) max = lanes[i] > max || lanes[i] != lanes[i] ? lanes[i] : max;
+    return max;
+}
+
+/* e^x to about one unit in the last place: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial of degree 6
+ * in r (minimax), times 2^n. Below -87.33 exactly 0, above 88.37 infinity; NaN stays NaN. */
+static inline vf v_exp(vf x) {
+    const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to the nearest integer */
+    vf n = (x * 1.44269504088896341f + shift) - shift;
+    n = v_select(n < -126.0f, v_set(-126.0f), n);
+    n = v_select(n > 127.0f, v_set(127.0f), n);
+    vf r = x - n * 0.693145751953125f - n * 1.42860682030941723212e-6f;
+    vf p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    vi bits = (__builtin_convertvector(n, vi) + 127) << 23;
+    vf y = p * (vf)bits;
+    y = v_select(x < -87.33654f, v_set(0.0f), y);
+    return v_select(x > 88.37626f, v_set(INFINITY), y);
+}
+
+static inline vf v_sigmoid(vf x) {
+    return 1.0f / (1.0f + v_exp(-x));
+}
+
+#endif

@@ -1,0 +1,146 @@
+/* tensor/op_linear.c: y = x w^T + residual, in tiles of rows and columns. */
+#include "tensor/tape_internal.h"
+
+#include <string.h>
+
+/* Columns of a tile. Fixed, so that tiles (and bits) do not depend on the number of threads. */
+enum { COL_TILE = 512, GRAD_TILE = 128 };
+
+typedef struct linear_job {
+    md_tape *tape;
+    const md_kernels *k;
+    md_row_tiles tiles;
+    int64_t col_tiles;
+    int K, M;
+    const md_real *x, *w, *residual, *dy;
+    md_real *y, *dx, *dw;
+    bool add;
+} linear_job;
+
+static int64_t tile_count(int64_t n, int64_t tile) {
+    return (n + tile - 1) / tile;
+}
+
+static int tile_size(int64_t n, int64_t tile, int64_t i) {
+    int64_t left = n - i * tile;
+    return (int)(left < tile ? left : tile);
+}
+
+static void forward_tile(void *context, int64_t task, int worker) {
+    const linear_job *j = context;
+    (void)worker;
+    int64_t first;
+    int rows, cols = tile_size(j->M, COL_TILE, task % j->col_tiles);
+    int64_t col = task % j->col_tiles * COL_TILE;
+    md_tile_range(&j->tiles, task / j->col_tiles, &first, &rows);
+    md_real *y = j->y + first * j->M + col;
+    if (j->residual) {
+        for (int r = 0; r < rows; r++) {
+            int64_t row = (int64_t)r * j->M;
+            memcpy(y + row, j->residual + first * j->M + col + row, (size_t)cols * sizeof *y);
+        }
+    }
+    j->k->gemm(&(md_gemm){.trans_b = true,
+                          .m = rows,
+                          .n = cols,
+                          .k = j->K,
+                          .a = j->x + first * j->K,
+                          .lda = j->K,
+                          .b = j->w + col * j->K,
+                          .ldb = j->K,
+                          .add = j->residual,
+                          .c = y,
+                          .ldc = j->M});
+}
+
+/* dx[rows, K tile] = dy[rows, M] w[M, K tile] */
+static void input_tile(void *context, int64_t task, int worker) {
+    const linear_job *j = context;
+    (void)worker;
+    int64_t first, col = task % j->col_tiles * COL_TILE;
+    int rows, cols = tile_size(j->K, COL_TILE, task % j->col_tiles);
+    md_tile_range(&j->tiles, task / j->col_tiles, &first, &rows);
+    j->k->gemm(&(md_gemm){.m = rows,
+                          .n = cols,
+                          .k = j->M,
+                          .a = j->dy + first * j->M,
+                          .lda = j->M,
+                          .b = j->w + col,
+                          .ldb = j->K,
+                          .add = j->add,
+                          .c = j->dx + first * j->K + col,
+                          .ldc = j->K});
+}
+
+/* dw[M tile, K tile] += dy[N, M tile]^T x[N, K tile] */
+static void weight_tile(void *context, int64_t task, int worker) {
+    const linear_job *j = context;
+    (void)worker;
+    int64_t row = task / j->col_tiles * GRAD_TILE, col = task % j->col_tiles * GRAD_TILE;
+    j->k->gemm(&(md_gemm){.trans_a = true,
+                          .m = tile_size(j->M, GRAD_TILE, task / j->col_tiles),
+                          .n = tile_size(j->K, GRAD_TILE, task % j->col_tiles),
+                          .k = (int)j->tiles.rows,
+                          .a = j->dy + row,
+                          .lda = j->M,
+                          .b = j->x + col,
+                          .ldb = j->K,
+                          .add = j->add,
+                          .c = j->dw + row * j->K + col,
+                          .ldc = j->K});
+}
+
+typedef struct linear_node {
+    md_node node;
+    md_tensor *x, *w, *residual;
+} linear_node;
+
+static void linear_backward(md_tape *tape, md_node *node) {
+    linear_node *n = (linear_node *)node;
+    linear_job j = {.tape = tape,
+                    .k = md_tape_kernels(tape),
+                    .tiles = md_tile_rows(tape, n->x),
+                    .K = (int)n->w->dim[1],
+                    .M = (int)n->w->dim[0],
+                    .x = n->x->data,
+                    .w = n->w->data,
+                    .dy = node->out->grad};
+    j.dx = md_grad_begin(tape, n->x, &j.add);
+    if (j.dx) {
+        j.col_tiles = tile_count(j.K, COL_TILE);
+        md_tape_parallel(tape, j.tiles.count * j.col_tiles, input_tile, &j);
+    }
+    j.dw = md_grad_begin(tape, n->w, &j.add);
+    if (j.dw) {
+        j.col_tiles = tile_count(j.K, GRAD_TILE);
+        md_tape_parallel(tape, tile_count(j.M, GRAD_TILE) * j.col_tiles, weight_tile, &j);
+    }
+    md_grad_pass(tape, node->out, n->residual);
+}
+
+md_tensor *md_linear(md_tape *tape, md_tensor *x, md_tensor *w, md_tensor *residual) {
+    if (!x || !w) return NULL;
+    MD_BUG_IF(w->rank != 2 || md_tensor_cols(x) != w->dim[1] || x->rank < 2);
+    int64_t dim[MD_MAX_RANK];
+    memcpy(dim, x->dim, sizeof dim);
+    dim[x->rank - 1] = w->dim[0];
+    md_tensor *y = md_tape_tensor(tape, x->rank, dim);
+    if (!y) return NULL;
+    MD_BUG_IF(residual && md_tensor_size(residual) != md_tensor_size(y));
+    linear_job j = {.tape = tape,
+                    .k = md_tape_kernels(tape),
+                    .tiles = md_tile_rows(tape, x),
+                    .col_tiles = tile_count(w->dim[0], COL_TILE),
+                    .K = (int)w->dim[1],
+                    .M = (int)w->dim[0],
+                    .x = x->data,
+                    .w = w->data,
+                    .residual = residual ? residual->data : NULL,
+                    .y = y->data};
+    md_tape_parallel(tape, j.tiles.count * j.col_tiles, forward_tile, &j);
+    if (md_tape_wants(tape, x) || md_tape_wants(tape, w) || md_tape_wants(tape, residual)) {
+        linear_node *n = md_tape_node(tape, sizeof *n, linear_backward, y);
+        if (n) n->x = x, n->w = w, n->residual = residual;
+    }
+    return y;
+}

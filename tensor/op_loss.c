@@ -1,0 +1,138 @@
+/* tensor/op_loss.c: output projection and weighted cross-entropy in one.
+ *
+ * Logits [N, V] never exist as a whole: rows go through in chunks of at most LOGITS elements. With
+ * a tape, each chunk's logits become their own gradient, which is spent on dh and dw at once; what
+ * is left for backward is to hand dh on.
+ */
+#include "tensor/tape_internal.h"
+
+#include <string.h>
+
+enum { CE_ROWS = 128, CE_COLS = 128 };
+static const int64_t LOGITS = 1 << 22;
+
+typedef struct ce_job {
+    const md_kernels *k;
+    int64_t first, rows; /* the current chunk */
+    int C, V;
+    const md_real *h, *w;
+    const md_cross_entropy_args *args;
+    md_real *logits; /* [rows, V] */
+    md_real *loss;   /* [N] */
+    md_real *dh, *dw;
+    bool record, add_dw;
+} ce_job;
+
+static void row_tile(void *context, int64_t tile, int worker) {
+    const ce_job *j = context;
+    (void)worker;
+    int64_t inside = tile * CE_ROWS, row = j->first + inside;
+    int rows = (int)(j->rows - inside < CE_ROWS ? j->rows - inside : CE_ROWS);
+    md_real *logits = j->logits + inside * j->V;
+    j->k->gemm(&(md_gemm){.trans_b = true,
+                          .m = rows,
+                          .n = j->V,
+                          .k = j->C,
+                          .a = j->h + row * j->C,
+                          .lda = j->C,
+                          .b = j->w,
+                          .ldb = j->C,
+                          .c = logits,
+                          .ldc = j->V});
+    j->k->cross_entropy(rows, j->V, j->args->banned, j->args->target + row, j->args->weight + row,
+                        j->record, logits, j->loss + row);
+    if (!j->dh) return;
+    j->k->gemm(&(md_gemm){.m = rows,
+                          .n = j->C,
+                          .k = j->V,
+                          .a = logits,
+                          .lda = j->V,
+                          .b = j->w,
+                          .ldb = j->C,
+                          .c = j->dh + row * j->C,
+                          .ldc = j->C});
+}
+
+/* dw[V tile, C] += dlogits[rows, V tile]^T h[rows, C] */
+static void weight_tile(void *context, int64_t tile, int worker) {
+    const ce_job *j = context;
+    (void)worker;
+    int64_t v = tile * CE_COLS;
+    int cols = (int)(j->V - v < CE_COLS ? j->V - v : CE_COLS);
+    j->k->gemm(&(md_gemm){.trans_a = true,
+                          .m = cols,
+                          .n = j->C,
+                          .k = (int)j->rows,
+                          .a = j->logits + v,
+                          .lda = j->V,
+                          .b = j->h + j->first * j->C,
+                          .ldb = j->C,
+                          .add = j->add_dw,
+                          .c = j->dw + v * j->C,
+                          .ldc = j->C});
+}
+
+typedef struct ce_node {
+    md_node node;
+    md_tensor *h;
+    md_real *dh;
+} ce_node;
+
+static void ce_backward(md_tape *tape, md_node *node) {
+    ce_node *n = (ce_node *)node;
+    bool add;
+    MD_BUG_IF(*node->out->grad != 1); /* the loss must be the root */
+    md_real *dh = md_grad_begin(tape, n->h, &add);
+    if (!dh) return;
+    int64_t size = md_tensor_size(n->h);
+    if (add) {
+        md_tape_kernels(tape)->accumulate(size, n->dh, dh);
+    } else {
+        memcpy(dh, n->dh, (size_t)size * sizeof *dh);
+    }
+}
+
+static void run_chunks(md_tape *tape, ce_job *j, int64_t N, int64_t chunk) {
+    for (j->first = 0; j->first < N; j->first += chunk) {
+        j->rows = N - j->first < chunk ? N - j->first : chunk;
+        md_tape_parallel(tape, (j->rows + CE_ROWS - 1) / CE_ROWS, row_tile, j);
+        if (!j->dw) continue;
+        md_tape_parallel(tape, (j->V + CE_COLS - 1) / CE_COLS, weight_tile, j);
+        j->add_dw = true;
+    }
+}
+
+static int64_t chunk_rows(int64_t N, int64_t V) {
+    int64_t rows = LOGITS / V / CE_ROWS * CE_ROWS;
+    if (rows < CE_ROWS) rows = CE_ROWS;
+    return rows < N ? rows : N;
+}
+
+md_tensor *md_linear_cross_entropy(md_tape *tape, md_tensor *h, md_tensor *w,
+                                   const md_cross_entropy_args *args) {
+    if (!h || !w) return NULL;
+    int64_t N = md_tensor_rows(h), chunk = chunk_rows(N, w->dim[0]);
+    MD_BUG_IF(w->rank != 2 || w->dim[1] != md_tensor_cols(h));
+    ce_job j = {.k = md_tape_kernels(tape),
+                .C = (int)w->dim[1],
+                .V = (int)w->dim[0],
+                .h = h->data,
+                .w = w->data,
+                .args = args};
+    j.record = md_tape_wants(tape, h) || md_tape_wants(tape, w);
+    md_tensor *y = md_tape_matrix(tape, 1, 1);
+    j.logits = md_tape_alloc(tape, (size_t)(chunk * j.V), sizeof *j.logits);
+    j.loss = args->row_loss ? args->row_loss : md_tape_alloc(tape, (size_t)N, sizeof *j.loss);
+    if (md_tape_wants(tape, h)) j.dh = md_tape_alloc(tape, (size_t)(N * j.C), sizeof *j.dh);
+    if (!y || !j.logits || !j.loss) return NULL;
+    if (md_tape_wants(tape, w)) j.dw = md_grad_begin(tape, w, &j.add_dw);
+    run_chunks(tape, &j, N, chunk);
+    double sum = 0;
+    for (int64_t n = 0; n < N; n++) sum += (double)args->weight[n] * (double)j.loss[n];
+    *y->data = (md_real)sum;
+    if (j.record) {
+        ce_node *n = md_tape_node(tape, sizeof *n, ce_backward, y);
+        if (n) n->h = h, n->dh = j.dh;
+    }
+    return y;
+}

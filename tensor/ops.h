@@ -1,0 +1,79 @@
+/* tensor/ops.h: the operators. One function each: it checks shapes, computes, and, when the tape
+ * records, leaves a node that knows its derivative. All accept NULL operands (an error happened
+ * before) and return NULL after an error. Results live in the tape's arena.
+ *
+ * Shapes: a tensor [B, T, C] and its rows [N = B*T, C] are interchangeable; where rows are split into
+ * tiles, an operator that does not record keeps tiles inside one sequence of a [B, T, C] tensor, so
+ * a sequence's bits do not depend on its batch.
+ *
+ * Recipe for a new operator: tensor/op_NAME.c, its declaration and formula here, its inner loop as
+ * an entry of the kernel table when it is worth one, a line in tests/test_grad_ops.c.
+ */
+#ifndef MD_TENSOR_OPS_H
+#define MD_TENSOR_OPS_H
+
+#include "tensor/tensor.h"
+
+/* y[n] = w[ids[n]]. w [V, C]; ids [count] in [0, V); result [count, C]. ids are copied. */
+md_tensor *md_embedding(md_tape *tape, md_tensor *w, const int32_t *ids, int64_t count);
+
+/* y = x w^T (+ residual). x [.., K], w [M, K], residual NULL or [.., M]; result has x's leading
+ * dimensions and M columns. */
+md_tensor *md_linear(md_tape *tape, md_tensor *x, md_tensor *w, md_tensor *residual);
+
+/* y = x / sqrt(mean(x^2) + eps) * w over the last dimension. w [C]. */
+md_tensor *md_rms_norm(md_tape *tape, md_tensor *x, md_tensor *w, double eps);
+
+/* y = silu(x[.., 0:F]) * x[.., F:2F]; silu(u) = u / (1 + exp(-u)). x [.., 2F]; result [.., F]. */
+md_tensor *md_swiglu(md_tape *tape, md_tensor *x);
+
+/* y = a + b, equal sizes. */
+md_tensor *md_add(md_tape *tape, md_tensor *a, md_tensor *b);
+
+/* Inverted dropout with the step's key; x itself when p == 0 or the tape does not record. */
+md_tensor *md_dropout(md_tape *tape, md_tensor *x, double p);
+
+/* y[i] = x[rows[i]]. x [N, C]; result [count, C]. rows are copied. */
+md_tensor *md_gather_rows(md_tape *tape, md_tensor *x, const int32_t *rows, int64_t count);
+
+/* Angles of rotary position embedding: cos and sin [positions, D/2] of p * theta^(-2i/D). */
+typedef struct md_rope_table {
+    int positions, D;
+    md_real *cos, *sin;
+} md_rope_table;
+mdlm_status md_rope_table_init(md_rope_table *table, int positions, int D, double theta,
+                               mdlm_error *err);
+void md_rope_table_release(md_rope_table *table);
+
+/* Rotates the first `heads` heads of every row, rotate-half pairs (i, i + D/2); row t of a
+ * sequence gets position t. x [B, T, S], S >= heads * D. In place: the result shares x's data, and
+ * x must not be used again. (Su et al. 2021, eq. 34; GPT-NeoX pairing) */
+md_tensor *md_rope(md_tape *tape, md_tensor *x, int heads, const md_rope_table *table);
+
+/* Scaled dot-product attention, softmax(q k^T / sqrt(D)) v, every token sees every token of its
+ * sequence. qkv [B, T, (H + 2 KV) * D]: H query heads, KV key heads, KV value heads; query head h
+ * uses key/value head h / (H / KV). Result [B, T, H * D]. Keeps the log-sum-exp only; scores exist
+ * for a few query rows at a time. */
+typedef struct md_attention_shape {
+    int heads, kv_heads, head_dim;
+} md_attention_shape;
+md_tensor *md_attention(md_tape *tape, md_tensor *qkv, md_attention_shape shape);
+
+/* loss = sum over rows of weight[n] * -log softmax(h[n] w^T)[target[n]], the logit of `banned` taken
+ * as -infinity (-1: none). h [N, C], w [V, C]; target [N]; weight [N]. Result: a scalar.
+ * `row_loss` [N], unless NULL, receives the unweighted losses. Logits exist for a few rows at a time;
+ * the gradient is computed on the way forward, so the result must be what md_tape_backward is called
+ * on (MD_BUG_IF otherwise). */
+typedef struct md_cross_entropy_args {
+    const int32_t *target;
+    const md_real *weight;
+    int32_t banned;
+    md_real *row_loss;
+} md_cross_entropy_args;
+md_tensor *md_linear_cross_entropy(md_tape *tape, md_tensor *h, md_tensor *w,
+                                   const md_cross_entropy_args *args);
+
+/* sum of a * b with a constant b [size of a]: a scalar for tests and probes. */
+md_tensor *md_dot_constant(md_tape *tape, md_tensor *a, const md_real *b);
+
+#endif

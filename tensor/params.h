@@ -1,0 +1,49 @@
+/* tensor/params.h: named parameters in one slab of values and one of gradients.
+ *
+ *     md_params *params = md_params_new(err);
+ *     md_tensor *w = md_params_add(params, "blocks.0.q_proj.weight", 2, (int64_t[]){C, C}, true, err);
+ *     ...
+ *     MD_TRY(md_params_seal(params, true, err));      allocates; w->data and w->grad are set
+ *     md_params_free(params);
+ *
+ * Parameters lie in the order of adding with no gaps, so two matrices with equal columns that were
+ * added one after the other are one taller matrix (md_params_span): q, k and v become one product.
+ * Optimizer, clipping, EMA and checkpoints are loops over the slab.
+ */
+#ifndef MD_TENSOR_PARAMS_H
+#define MD_TENSOR_PARAMS_H
+
+#include "tensor/tensor.h"
+
+typedef struct md_params md_params;
+
+md_params *md_params_new(mdlm_error *err);
+void md_params_free(md_params *params); /* accepts NULL */
+
+/* Declares a parameter before sealing. `name` is copied. `decay`: whether weight decay applies
+ * (matrices yes, norm gains no). NULL with `err` filled on failure. The tensor is owned by params
+ * and stays at its address. */
+md_tensor *md_params_add(md_params *params, const char *name, int rank, const int64_t *dim,
+                         bool decay, mdlm_error *err);
+/* Allocates values (zero), and gradients (zero) when `gradients`. */
+mdlm_status md_params_seal(md_params *params, bool gradients, mdlm_error *err);
+
+int md_params_count(const md_params *params);
+const char *md_params_name(const md_params *params, int i);
+md_tensor *md_params_tensor(const md_params *params, int i);
+bool md_params_decay(const md_params *params, int i);
+/* -1 when there is none. */
+int md_params_find(const md_params *params, const char *name);
+
+int64_t md_params_size(const md_params *params); /* elements of the slab */
+md_real *md_params_values(const md_params *params);
+md_real *md_params_grads(const md_params *params); /* NULL without gradients */
+
+/* A matrix over `count` consecutive parameters with equal columns; a tensor owned by params,
+ * sharing values and gradients. Before or after sealing. */
+md_tensor *md_params_span(md_params *params, int first, int count, mdlm_error *err);
+
+/* Marks all parameters as needing gradients or frozen. Sealed without gradients: frozen. */
+void md_params_freeze(md_params *params, bool frozen);
+
+#endif

@@ -1,0 +1,300 @@
+/* tensor/tape.c: tensors in an arena, nodes in creation order, gradients from a pool. */
+#include "tensor/tape_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+typedef struct grad_buffer {
+    md_real *data;
+    int64_t capacity;
+    bool used;
+} grad_buffer;
+
+struct md_tape {
+    md_pool *pool;
+    const md_kernels *kernels;
+    md_arena *arena;
+    bool record;
+    md_node *last; /* newest node */
+    mdlm_error error;
+    md_rng dropout;
+    uint32_t dropouts; /* dropout operators so far in this step */
+
+    grad_buffer *grads; /* gradients of activations, recycled */
+    size_t grad_count;
+    md_real **scratch; /* [threads] */
+    int64_t scratch_capacity;
+};
+
+int64_t md_tensor_size(const md_tensor *t) {
+    int64_t n = 1;
+    for (int i = 0; i < t->rank; i++) n *= t->dim[i];
+    return n;
+}
+
+int64_t md_tensor_cols(const md_tensor *t) {
+    return t->rank ? t->dim[t->rank - 1] : 1;
+}
+
+int64_t md_tensor_rows(const md_tensor *t) {
+    int64_t n = 1;
+    for (int i = 0; i + 1 < t->rank; i++) n *= t->dim[i];
+    return n;
+}
+
+md_tape *md_tape_new(md_pool *pool, const md_kernels *kernels, mdlm_error *err) {
+    md_tape *tape = md_alloc(1, sizeof *tape, err);
+    if (!tape) return NULL;
+    tape->pool = pool;
+    tape->kernels = kernels;
+    tape->arena = md_arena_new(err);
+    tape->scratch = md_alloc(md_pool_threads(pool), sizeof *tape->scratch, err);
+    if (!tape->arena || !tape->scratch) {
+        md_tape_free(tape);
+        return NULL;
+    }
+    return tape;
+}
+
+void md_tape_free(md_tape *tape) {
+    if (!tape) return;
+    for (size_t i = 0; i < tape->grad_count; i++) md_free(tape->grads[i].data);
+    md_free(tape->grads);
+    if (tape->scratch) {
+        for (int i = 0; i < md_pool_threads(tape->pool); i++) md_free(tape->scratch[i]);
+    }
+    md_free(tape->scratch);
+    md_arena_free(tape->arena);
+    md_free(tape);
+}
+
+void md_tape_begin(md_tape *tape, bool record, md_rng dropout) {
+    md_arena_rewind(tape->arena, (md_arena_mark){0});
+    tape->record = record;
+    tape->last = NULL;
+    tape->error = (mdlm_error){0};
+    tape->dropout = dropout;
+    tape->dropouts = 0;
+    for (size_t i = 0; i < tape->grad_count; i++) tape->grads[i].used = false;
+}
+
+bool md_tape_recording(const md_tape *tape) {
+    return tape->record;
+}
+
+const md_kernels *md_tape_kernels(const md_tape *tape) {
+    return tape->kernels;
+}
+
+int md_tape_threads(const md_tape *tape) {
+    return md_pool_threads(tape->pool);
+}
+
+void md_tape_fail(md_tape *tape, mdlm_status status, const char *format, ...) {
+    if (tape->error.status != MDLM_OK) return;
+    char message[sizeof tape->error.message];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    md_fail(&tape->error, status, "%s", message);
+}
+
+mdlm_status md_tape_status(const md_tape *tape, mdlm_error *err) {
+    if (err && tape->error.status != MDLM_OK) *err = tape->error;
+    return tape->error.status;
+}
+
+void *md_tape_alloc(md_tape *tape, size_t count, size_t size) {
+    size_t bytes;
+    if (tape->error.status != MDLM_OK) return NULL;
+    void *p = md_size_mul(count, size, &bytes) ? md_arena_alloc(tape->arena, bytes) : NULL;
+    if (!p) md_tape_fail(tape, MDLM_RUNTIME, "out of memory: a step needs more than there is");
+    return p;
+}
+
+md_tensor *md_tape_tensor(md_tape *tape, int rank, const int64_t *dim) {
+    md_tensor *t = md_tape_alloc(tape, 1, sizeof *t);
+    if (!t) return NULL;
+    *t = (md_tensor){.rank = rank};
+    size_t count = 1;
+    for (int i = 0; i < MD_MAX_RANK; i++) {
+        t->dim[i] = i < rank ? dim[i] : 1;
+        MD_BUG_IF(t->dim[i] < 0);
+        if (!md_size_mul(count, (size_t)t->dim[i], &count)) count = SIZE_MAX;
+    }
+    t->data = md_tape_alloc(tape, count, sizeof *t->data);
+    return t->data ? t : NULL;
+}
+
+md_tensor *md_tape_matrix(md_tape *tape, int64_t rows, int64_t cols) {
+    return md_tape_tensor(tape, 2, (int64_t[]){rows, cols});
+}
+
+bool md_tape_wants(const md_tape *tape, const md_tensor *x) {
+    return tape->record && x && x->needs_grad;
+}
+
+void *md_tape_node(md_tape *tape, size_t size, md_backward_fn backward, md_tensor *out) {
+    md_node *node = md_tape_alloc(tape, 1, size);
+    if (!node) return NULL;
+    memset(node, 0, size);
+    node->backward = backward;
+    node->out = out;
+    node->previous = tape->last;
+    tape->last = node;
+    out->needs_grad = true;
+    return node;
+}
+
+/* The smallest free buffer that is large enough; grows the pool when there is none. */
+static md_real *take_grad(md_tape *tape, int64_t size) {
+    grad_buffer *best = NULL;
+    for (size_t i = 0; i < tape->grad_count; i++) {
+        grad_buffer *g = &tape->grads[i];
+        if (g->used || g->capacity < size) continue;
+        if (!best || g->capacity < best->capacity) best = g;
+    }
+    if (!best) {
+        mdlm_error err;
+        size_t n = tape->grad_count;
+        grad_buffer *grown = md_realloc(tape->grads, n + 1, sizeof *grown, &err);
+        if (grown) tape->grads = grown;
+        md_real *data = grown ? md_alloc((size_t)size, sizeof *data, &err) : NULL;
+        if (!data) {
+            md_tape_fail(tape, MDLM_RUNTIME, "out of memory for gradients");
+            return NULL;
+        }
+        best = &tape->grads[n];
+        *best = (grad_buffer){.data = data, .capacity = size};
+        tape->grad_count = n + 1;
+    }
+    best->used = true;
+    return best->data;
+}
+
+static void drop_grad(md_tape *tape, md_tensor *t) {
+    if (t->is_param || !t->grad) return;
+    for (size_t i = 0; i < tape->grad_count; i++) {
+        if (tape->grads[i].data == t->grad) tape->grads[i].used = false;
+    }
+    t->grad = NULL;
+}
+
+md_real *md_grad_begin(md_tape *tape, md_tensor *x, bool *add) {
+    if (!x || !x->needs_grad) return NULL;
+    *add = x->grad != NULL;
+    if (!x->grad) x->grad = take_grad(tape, md_tensor_size(x));
+    return x->grad;
+}
+
+void md_grad_pass(md_tape *tape, md_tensor *out, md_tensor *x) {
+    if (!x || !x->needs_grad) return;
+    if (x->grad) {
+        tape->kernels->accumulate(md_tensor_size(x), out->grad, x->grad);
+        return;
+    }
+    x->grad = out->grad;
+    out->grad = NULL;
+}
+
+mdlm_status md_tape_backward(md_tape *tape, md_tensor *loss, mdlm_error *err) {
+    if (tape->error.status != MDLM_OK) return md_tape_status(tape, err);
+    MD_BUG_IF(!loss || md_tensor_size(loss) != 1 || !tape->record);
+    bool add;
+    md_real *seed = md_grad_begin(tape, loss, &add);
+    if (seed) *seed = 1;
+    for (md_node *node = tape->last; node; node = node->previous) {
+        if (tape->error.status != MDLM_OK) break;
+        if (!node->out->grad) continue; /* nobody used this result */
+        node->backward(tape, node);
+        drop_grad(tape, node->out);
+    }
+    return md_tape_status(tape, err);
+}
+
+typedef struct reshape_node {
+    md_node node;
+    md_tensor *x;
+} reshape_node;
+
+static void reshape_backward(md_tape *tape, md_node *node) {
+    md_grad_pass(tape, node->out, ((reshape_node *)node)->x);
+}
+
+md_tensor *md_reshape(md_tape *tape, md_tensor *x, int rank, const int64_t *dim) {
+    md_tensor *y = x ? md_tape_alloc(tape, 1, sizeof *y) : NULL;
+    if (!y) return NULL;
+    *y = (md_tensor){.rank = rank, .data = x->data};
+    for (int i = 0; i < MD_MAX_RANK; i++) y->dim[i] = i < rank ? dim[i] : 1;
+    MD_BUG_IF(md_tensor_size(y) != md_tensor_size(x));
+    if (md_tape_wants(tape, x)) {
+        reshape_node *n = md_tape_node(tape, sizeof *n, reshape_backward, y);
+        if (n) n->x = x;
+    }
+    return y;
+}
+
+void md_tape_parallel(md_tape *tape, int64_t tasks, md_task_fn fn, void *context) {
+    md_pool_run(tape->pool, tasks, fn, context);
+}
+
+bool md_tape_reserve(md_tape *tape, int64_t count) {
+    if (tape->error.status != MDLM_OK) return false;
+    if (count <= tape->scratch_capacity) return true;
+    for (int i = 0; i < md_pool_threads(tape->pool); i++) {
+        mdlm_error err;
+        md_real *grown = md_alloc((size_t)count, sizeof *grown, &err);
+        if (!grown) {
+            md_tape_fail(tape, MDLM_RUNTIME, "%s", err.message);
+            return false;
+        }
+        md_free(tape->scratch[i]);
+        tape->scratch[i] = grown;
+    }
+    tape->scratch_capacity = count;
+    return true;
+}
+
+md_real *md_tape_scratch(md_tape *tape, int worker) {
+    return tape->scratch[worker];
+}
+
+md_rng md_tape_next_dropout(md_tape *tape, uint32_t *index) {
+    *index = tape->dropouts++;
+    return tape->dropout;
+}
+
+md_row_tiles md_tile_rows(const md_tape *tape, const md_tensor *x) {
+    md_row_tiles t = {.rows = md_tensor_rows(x)};
+    t.group = tape->record || x->rank < 3 ? t.rows : x->dim[x->rank - 2];
+    t.per_group = (t.group + MD_ROW_TILE - 1) / MD_ROW_TILE;
+    t.count = t.group ? t.rows / t.group * t.per_group : 0;
+    return t;
+}
+
+void md_tile_range(const md_row_tiles *tiles, int64_t tile, int64_t *first, int *rows) {
+    int64_t inside = tile % tiles->per_group * MD_ROW_TILE;
+    int64_t left = tiles->group - inside;
+    *first = tile / tiles->per_group * tiles->group + inside;
+    *rows = (int)(left < MD_ROW_TILE ? left : MD_ROW_TILE);
+}
+
+md_arena_mark md_tape_mark(md_tape *tape) {
+    return md_arena_save(tape->arena);
+}
+
+void md_tape_rewind(md_tape *tape, md_arena_mark mark) {
+    MD_BUG_IF(tape->record);
+    md_arena_rewind(tape->arena, mark);
+}
+
+size_t md_tape_memory(const md_tape *tape) {
+    size_t bytes = md_arena_capacity(tape->arena);
+    for (size_t i = 0; i < tape->grad_count; i++)
+        bytes += (size_t)tape->grads[i].capacity * sizeof(md_real);
+    return bytes + (size_t)tape->scratch_capacity * sizeof(md_real) * md_pool_threads(tape->pool);
+}

@@ -1,0 +1,64 @@
+/* tensor/tape_internal.h: the tape as operators see it.
+ *
+ *     typedef struct my_node { md_node node; md_tensor *x; } my_node;
+ *
+ *     static void my_backward(md_tape *tape, md_node *base) {
+ *         my_node *n = (my_node *)base;
+ *         bool add;
+ *         md_real *dx = md_grad_begin(tape, n->x, &add);     NULL: x wants no gradient
+ *         if (dx) ... write (or add to) dx from base->out->grad ...
+ *     }
+ *     ...
+ *     if (md_tape_wants(tape, x)) {
+ *         my_node *n = md_tape_node(tape, sizeof *n, my_backward, out);
+ *         if (n) n->x = x;
+ *     }
+ */
+#ifndef MD_TENSOR_TAPE_INTERNAL_H
+#define MD_TENSOR_TAPE_INTERNAL_H
+
+#include "tensor/ops.h"
+
+typedef struct md_node md_node;
+typedef void (*md_backward_fn)(md_tape *tape, md_node *node);
+struct md_node {
+    md_backward_fn backward;
+    md_tensor *out;
+    md_node *previous;
+};
+
+/* Whether an operator on x must leave a node. Accepts NULL. */
+bool md_tape_wants(const md_tape *tape, const md_tensor *x);
+
+/* A node in the arena, the first member of a struct of `size` bytes; marks `out` as needing a
+ * gradient. NULL when out of memory (the tape then has an error). */
+void *md_tape_node(md_tape *tape, size_t size, md_backward_fn backward, md_tensor *out);
+
+/* Where to put a gradient of x. *add: accumulate (there was a contribution before, or x is a
+ * parameter) or overwrite. NULL when x wants none. */
+md_real *md_grad_begin(md_tape *tape, md_tensor *x, bool *add);
+
+/* out's gradient is x's gradient: hands the buffer over, or adds it. Last act of a node. */
+void md_grad_pass(md_tape *tape, md_tensor *out, md_tensor *x);
+
+/* Runs tasks on the pool. */
+void md_tape_parallel(md_tape *tape, int64_t tasks, md_task_fn fn, void *context);
+
+/* Per-worker scratch of at least `count` elements, valid until the worker's next call. All workers'
+ * scratch is grown before the tasks start: call md_tape_reserve with the largest count first. */
+bool md_tape_reserve(md_tape *tape, int64_t count);
+md_real *md_tape_scratch(md_tape *tape, int worker);
+
+/* The key of the next dropout operator in this step. */
+md_rng md_tape_next_dropout(md_tape *tape, uint32_t *index);
+
+/* How an operator splits rows into tiles: `rows` is cut into groups of `group` rows (a sequence when
+ * the tape does not record), each group into tiles of at most MD_ROW_TILE. */
+enum { MD_ROW_TILE = 256 };
+typedef struct md_row_tiles {
+    int64_t rows, group, per_group, count;
+} md_row_tiles;
+md_row_tiles md_tile_rows(const md_tape *tape, const md_tensor *x);
+void md_tile_range(const md_row_tiles *tiles, int64_t tile, int64_t *first, int *rows);
+
+#endif

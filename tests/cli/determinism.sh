@@ -1,0 +1,43 @@
+#!/bin/sh
+# Equal bits: for any number of threads, for samples in one batch or alone, for a run in two parts.
+. "$(dirname "$0")/helpers.inc"
+make_corpus corpus.txt
+
+train_tiny --steps 20 -t 1 --run one corpus.txt || fail "training: $(cat train.err)"
+train_tiny --steps 20 -t 2 --run two corpus.txt || fail "training: $(cat train.err)"
+same one/model.safetensors two/model.safetensors "threads 1 and 2"
+train_tiny --steps 20 --seed 2 --run other corpus.txt || fail "training: $(cat train.err)"
+cmp -s one/model.safetensors other/model.safetensors && fail "another seed gives the same model"
+
+train_tiny --steps 20 --stop-at 8 --run parts corpus.txt || fail "training: $(cat train.err)"
+check "the first part is not the whole" test "$(ls parts/checkpoints | grep -c step-20)" -eq 0
+expect 0 "" "$mdlm" train --resume --run parts --quiet
+same one/model.safetensors parts/model.safetensors "20 steps and 8 + 12 steps"
+for name in raw ema optimizer; do
+  same one/checkpoints/step-20/$name.safetensors parts/checkpoints/step-20/$name.safetensors \
+    "the last checkpoint of both"
+done
+
+"$mdlm" generate -m one -n 16 --num-samples 4 --ids --quiet >batch.txt || fail "generate"
+for k in 0 1 2 3; do
+  "$mdlm" generate -m one -n 16 --first-index $k --ids --quiet || fail "generate $k"
+done >single.txt
+same batch.txt single.txt "four samples together and alone"
+"$mdlm" generate -m one -n 16 --num-samples 4 --ids --quiet -t 1 >thread.txt || fail "generate"
+same batch.txt thread.txt "samples on one thread"
+"$mdlm" generate -m one -n 16 --num-samples 4 --ids --quiet --seed 2 >seed.txt || fail "generate"
+cmp -s batch.txt seed.txt && fail "another seed gives the same samples"
+
+for options in "-t 1" "-t 2" "--batch-size 1" "--batch-size 7"; do
+  "$mdlm" eval -m one --json --quiet $options >"eval$(echo "$options" | tr -d ' -').json" ||
+    fail "eval $options"
+done
+for file in evalt2.json evalbatchsize1.json evalbatchsize7.json; do
+  same evalt1.json $file "evaluation on any threads and batches"
+done
+
+"$mdlm" corpus tales --bytes 5000 --seed 3 --out a.txt --quiet
+"$mdlm" corpus tales --bytes 5000 --seed 3 --quiet >b.txt
+same a.txt b.txt "a corpus in a file and on stdout"
+
+finish

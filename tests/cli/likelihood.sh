@@ -1,0 +1,60 @@
+#!/bin/sh
+# eval, score, tokenize, corpus and info: what they print.
+. "$(dirname "$0")/helpers.inc"
+make_corpus corpus.txt
+"$mdlm" corpus tales --bytes 3000 --seed 9 --quiet --out other.txt || fail "corpus"
+train_tiny --steps 20 corpus.txt || fail "training: $(cat train.err)"
+
+expect 0 "validation part" "$mdlm" eval corpus.txt --json
+check "one line" test "$(wc -l <out.txt)" -eq 1
+for key in nelbo_nats_per_token nelbo_nats_per_byte bits_per_byte perplexity stderr_mc \
+           stderr_data tokens bytes method split weights; do
+  check "the result has $key" grep -q "\"$key\":" out.txt
+done
+check "the validation part is scored" grep -q '"split":"val"' out.txt
+cp out.txt own.json
+expect 0 "own corpus" "$mdlm" eval --json
+same own.json out.txt "the corpus named and not named"
+expect 0 "" "$mdlm" eval other.txt --json
+check "a foreign text is scored whole" grep -q '"bytes":3[0-9]*,.*"split":"all"' out.txt
+expect 0 "" "$mdlm" eval corpus.txt --split all --json
+check "--split all scores everything" grep -q '"bytes":20[0-9][0-9][0-9],.*"split":"all"' out.txt
+expect 0 "" "$mdlm" eval other.txt --draws 4 --quiet
+check "the human result has four units" test "$(grep -cE 'nats/token|nats/byte|bits/byte|per token' \
+  out.txt)" -eq 4
+check "--quiet is quiet" test ! -s err.txt
+
+expect 0 "" "$mdlm" score -p Once -r ' upon a' --json
+check "a response has its tokens" grep -q '"tokens":7' out.txt
+expect 0 "" "$mdlm" score --response abc --mc 16
+check "a bound is printed" grep -q '^log p >= -' out.txt
+
+printf 'To \000be \377' >bytes.bin
+expect 0 "" "$mdlm" tokenize --tokenizer bytes bytes.bin
+check "ids are bytes" test "$(cat out.txt)" = "84 111 32 0 98 101 32 255"
+cp out.txt ids.txt
+expect 0 "" "$mdlm" tokenize --tokenizer bytes --decode ids.txt
+same bytes.bin out.txt "decoding gives the bytes back"
+expect 0 "" "$mdlm" tokenize bytes.bin --json
+check "JSON has ids, count and bytes" \
+  test "$(cat out.txt)" = '{"ids":[84,111,32,0,98,101,32,255],"count":8,"bytes":8}'
+for kind in bpe chars; do
+  expect 0 "tokenizer.json" "$mdlm" tokenize --train --tokenizer $kind --vocab-size 300 \
+    --out tok-$kind corpus.txt
+  "$mdlm" tokenize --tokenizer tok-$kind corpus.txt >ids.txt || fail "tokenize with $kind"
+  "$mdlm" tokenize --tokenizer tok-$kind/tokenizer.json --decode ids.txt >back.txt || fail "decode"
+  same corpus.txt back.txt "a $kind tokenizer is exact"
+done
+
+expect 0 "entropy rate" "$mdlm" corpus markov --bytes 20000 --out markov.txt
+check "as many bytes as asked for" test "$(wc -c <markov.txt)" -eq 20000
+check "16 letters" test "$(tr -d 'a-p' <markov.txt | wc -c)" -eq 0
+expect 0 "" "$mdlm" corpus markov --nll markov.txt --json
+check "the likelihood is known" grep -q '"nll_nats_per_byte":1\.' out.txt
+expect 0 "" "$mdlm" info --json
+check "info describes machine and model" grep -q '"machine":{.*"kernels":.*"model":{.*"dim":32' \
+  out.txt
+expect 0 "" "$mdlm" info
+check "info names the kernels" grep -q '^kernels ' out.txt
+
+finish

@@ -1,0 +1,549 @@
+/* tests/test_grad_ops.c: every operator's gradient against central differences, in double
+ * precision.
+ *
+ * A new operator is a `build` function and a line in `cases`. Its leaves are filled with random
+ * numbers and its result is reduced to a scalar by a random constant (md_dot_constant), unless it
+ * is a scalar already. Each line is run four times: against differences, with each leaf frozen,
+ * with leaves as parameters, and with one thread against three.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "tensor/ops.h"
+#include "tests/suite.h"
+
+enum { MAX_LEAVES = 4, DIRECTIONS = 3 };
+
+/* With h = 3e-5 a central difference is off by h^2/6 f''' (near 1e-10) and by 1e-16 |f| / h (near
+ * 1e-10 too, for scalars of a few tens). Gradients here have norms of about 1. */
+static const double STEP = 3e-5, TOLERANCE = 1e-7;
+
+typedef struct op_case op_case;
+struct op_case {
+    const char *name;
+    md_tensor *(*build)(md_tape *tape, md_tensor *const *leaf, const op_case *c);
+    struct {
+        int rank;
+        int64_t dim[MD_MAX_RANK];
+    } leaf[MAX_LEAVES]; /* rank 0 ends */
+    int arg[3];         /* for `build` */
+    int sample;         /* elements of a leaf that are moved one by one; 0: all; -1: none */
+};
+
+/* --- the operators --------------------------------------------------------------------------- */
+
+typedef md_tensor *const *leaves;
+
+static const int32_t some_rows[] = {2, 0, 4, 2, 2, 1, 4}; /* of 5: duplicates, and 3 is missing */
+enum { SOME_ROWS = sizeof some_rows / sizeof *some_rows };
+
+static md_tensor *embedding(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_embedding(t, x[0], some_rows, SOME_ROWS);
+}
+
+static md_tensor *gather(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_gather_rows(t, x[0], some_rows, SOME_ROWS);
+}
+
+static md_tensor *linear(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_linear(t, x[0], x[1], NULL);
+}
+
+static md_tensor *linear_residual(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_linear(t, x[0], x[1], x[2]);
+}
+
+static md_tensor *linear_self_residual(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_linear(t, x[0], x[1], x[0]);
+}
+
+/* h is an activation that feeds the product and its residual, and a later sum as well. */
+static md_tensor *linear_shared(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    md_tensor *h = md_swiglu(t, x[0]);
+    return md_add(t, h, md_linear(t, h, x[1], h));
+}
+
+static md_tensor *two_products(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    md_tensor *h = md_linear(t, x[0], x[1], NULL);
+    return md_linear(t, h, x[2], md_linear(t, h, x[1], NULL));
+}
+
+static md_tensor *rms_norm(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_rms_norm(t, x[0], x[1], 1e-3); /* an eps large enough to matter */
+}
+
+static md_tensor *swiglu(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_swiglu(t, x[0]);
+}
+
+static md_tensor *add(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_add(t, x[0], x[1]);
+}
+
+static md_tensor *add_to_itself(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    md_tensor *h = md_swiglu(t, x[0]);
+    return md_add(t, h, h);
+}
+
+/* Two of them in one step draw different masks. */
+static md_tensor *dropout(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_dropout(t, md_swiglu(t, md_dropout(t, x[0], 0.3)), 0.1);
+}
+
+static md_tensor *dropout_used_twice(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_add(t, md_dropout(t, x[0], 0.5), x[0]);
+}
+
+static md_tensor *reshape(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    md_tensor *y = md_reshape(t, x[0], 3, (int64_t[]){2, 3, 4});
+    return md_add(t, md_swiglu(t, y), md_swiglu(t, md_reshape(t, y, 2, (int64_t[]){6, 4})));
+}
+
+/* arg: heads, D. x is copied by a sum first, since md_rope works in place. */
+static md_tensor *rope(md_tape *t, leaves x, const op_case *c) {
+    static md_rope_table table; /* in every test's own process */
+    mdlm_error err;
+    if (!table.cos) assert_ok(md_rope_table_init(&table, 300, c->arg[1], 100, &err));
+    ck_assert_int_eq(table.D, c->arg[1]);
+    return md_rope(t, md_add(t, x[0], x[0]), c->arg[0], &table);
+}
+
+/* The leaf itself goes in: its gradient is rotated back before it arrives. */
+static md_tensor *rope_of_a_leaf(md_tape *t, leaves x, const op_case *c) {
+    static md_rope_table table;
+    mdlm_error err;
+    if (!table.cos) assert_ok(md_rope_table_init(&table, 9, c->arg[1], 100, &err));
+    return md_rope(t, x[0], c->arg[0], &table);
+}
+
+/* arg: heads, kv_heads, head_dim */
+static md_tensor *attention(md_tape *t, leaves x, const op_case *c) {
+    return md_attention(t, x[0], (md_attention_shape){c->arg[0], c->arg[1], c->arg[2]});
+}
+
+/* The second attention sees a tensor that has a gradient already. */
+static md_tensor *attention_twice(md_tape *t, leaves x, const op_case *c) {
+    md_tensor *y = attention(t, x, c);
+    return md_add(t, y, attention(t, x, c));
+}
+
+/* arg: the banned id. Uneven weights, some of them zero. */
+static md_tensor *cross_entropy(md_tape *t, leaves x, const op_case *c) {
+    int64_t N = md_tensor_rows(x[0]), V = x[1]->dim[0];
+    int32_t *target = md_tape_alloc(t, (size_t)N, sizeof *target);
+    md_real *weight = md_tape_alloc(t, (size_t)N, sizeof *weight);
+    ck_assert(target && weight);
+    for (int64_t n = 0; n < N; n++) {
+        target[n] = (int32_t)((n * 7 + 3) % V);
+        if (target[n] == c->arg[0]) target[n] = (target[n] + 1) % (int32_t)V;
+        weight[n] = (double)(n % 5) * 0.3;
+    }
+    md_cross_entropy_args args = {.target = target, .weight = weight, .banned = c->arg[0]};
+    return md_linear_cross_entropy(t, x[0], x[1], &args);
+}
+
+/* The head's weight has a gradient from the embedding as well. */
+static md_tensor *tied_cross_entropy(md_tape *t, leaves x, const op_case *c) {
+    md_tensor *h = md_embedding(t, x[0], some_rows, SOME_ROWS);
+    return cross_entropy(t, (md_tensor *const[]){md_add(t, h, h), x[0]}, c);
+}
+
+static const op_case cases[] = {
+    {"embedding", embedding, .leaf = {{2, {5, 3}}}},
+    {"embedding of several column tiles", embedding, .leaf = {{2, {5, 131}}}, .sample = 60},
+    {"gather_rows", gather, .leaf = {{2, {5, 7}}}},
+    {"gather_rows of a 3-d tensor", gather, .leaf = {{3, {1, 5, 7}}}},
+    {"linear", linear, .leaf = {{3, {2, 3, 5}}, {2, {4, 5}}}},
+    {"linear, one by one", linear, .leaf = {{2, {1, 1}}, {2, {1, 1}}}},
+    {"linear with residual", linear_residual,
+     .leaf = {{3, {2, 3, 5}}, {2, {4, 5}}, {3, {2, 3, 4}}}},
+    {"linear with its input as residual", linear_self_residual, .leaf = {{2, {6, 5}}, {2, {5, 5}}}},
+    {"linear with a shared activation", linear_shared, .leaf = {{2, {6, 10}}, {2, {5, 5}}}},
+    {"a weight used twice", two_products, .leaf = {{2, {6, 5}}, {2, {5, 5}}, {2, {5, 5}}}},
+    {"linear, many rows", linear_residual, .leaf = {{2, {517, 3}}, {2, {5, 3}}, {2, {517, 5}}},
+     .sample = 40},
+    {"linear, many outputs", linear_residual, .leaf = {{2, {3, 5}}, {2, {517, 5}}, {2, {3, 517}}},
+     .sample = 40},
+    {"linear, many inputs", linear, .leaf = {{2, {3, 1031}}, {2, {131, 1031}}}, .sample = 20},
+    {"rms_norm", rms_norm, .leaf = {{3, {2, 3, 7}}, {1, {7}}}},
+    {"rms_norm of one column", rms_norm, .leaf = {{2, {4, 1}}, {1, {1}}}},
+    {"rms_norm, many rows", rms_norm, .leaf = {{2, {515, 3}}, {1, {3}}}, .sample = 40},
+    {"swiglu", swiglu, .leaf = {{3, {2, 3, 10}}}},
+    {"swiglu, many rows", swiglu, .leaf = {{2, {515, 6}}}, .sample = 40},
+    {"add", add, .leaf = {{2, {3, 5}}, {2, {3, 5}}}},
+    {"add to itself", add_to_itself, .leaf = {{2, {3, 10}}}},
+    {"dropout", dropout, .leaf = {{3, {1, 131, 14}}}, .sample = 100},
+    {"dropout used twice", dropout_used_twice, .leaf = {{2, {9, 7}}}},
+    {"reshape", reshape, .leaf = {{2, {6, 4}}}},
+    {"rope", rope, .leaf = {{3, {2, 5, 15}}}, .arg = {3, 4}},
+    {"rope, many positions", rope, .leaf = {{3, {2, 259, 5}}}, .arg = {1, 4}, .sample = 40},
+    {"rope of a leaf", rope_of_a_leaf, .leaf = {{3, {2, 5, 7}}}, .arg = {1, 6}},
+    {"attention", attention, .leaf = {{3, {2, 5, 3 * 3 * 4}}}, .arg = {3, 3, 4}},
+    {"attention of one token", attention, .leaf = {{3, {3, 1, 6}}}, .arg = {1, 1, 2}},
+    {"attention with grouped heads", attention, .leaf = {{3, {2, 7, (4 + 4) * 3}}},
+     .arg = {4, 2, 3}},
+    {"attention with one key head", attention, .leaf = {{3, {2, 7, (3 + 2) * 2}}},
+     .arg = {3, 1, 2}},
+    {"attention twice", attention_twice, .leaf = {{3, {1, 7, (2 + 2) * 2}}}, .arg = {2, 1, 2}},
+    {"attention, two query tiles", attention, .leaf = {{3, {1, 131, (2 + 2) * 2}}},
+     .arg = {2, 1, 2},
+     .sample = 60},
+    {"attention, three query tiles", attention, .leaf = {{3, {1, 257, 6}}}, .arg = {1, 1, 2},
+     .sample = 40},
+    {"cross_entropy", cross_entropy, .leaf = {{2, {6, 5}}, {2, {7, 5}}}, .arg = {-1}},
+    {"cross_entropy with a banned id", cross_entropy, .leaf = {{3, {2, 3, 5}}, {2, {7, 5}}},
+     .arg = {6}},
+    {"cross_entropy, many rows and ids", cross_entropy, .leaf = {{2, {261, 3}}, {2, {131, 3}}},
+     .arg = {0}, .sample = 30},
+    {"cross_entropy in two chunks", cross_entropy, .leaf = {{2, {390, 2}}, {2, {8193, 2}}},
+     .arg = {8000}, .sample = -1}, /* a slope of the sum is lost in its rounding there */
+    {"cross_entropy with tied weights", tied_cross_entropy, .leaf = {{2, {5, 3}}}, .arg = {3}},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+/* --- running one ----------------------------------------------------------------------------- */
+
+typedef enum leaf_kind { FROZEN, ACTIVATION, PARAMETER } leaf_kind;
+
+typedef struct problem {
+    const op_case *op;
+    int count;
+    int64_t size[MAX_LEAVES];
+    double *value[MAX_LEAVES];
+    double *grad[MAX_LEAVES]; /* results of the last differentiate */
+    md_tensor leaf[MAX_LEAVES];
+    double *probe;
+    int64_t probe_size;
+    md_pool *pool;
+    md_kernels kernels;
+    md_tape *tape;
+} problem;
+
+static double random_value(uint32_t place, int64_t i) {
+    return 2 * md_uniform((md_rng){.seed = 3, .stream = MD_STREAM_NOISE}, place, (uint32_t)i) - 1;
+}
+
+static double *new_doubles(int64_t count) {
+    mdlm_error err;
+    double *p = md_alloc((size_t)count, sizeof *p, &err);
+    ck_assert_msg(p != NULL, "%s", err.message);
+    return p;
+}
+
+static void problem_init(problem *p, const op_case *op, int threads) {
+    mdlm_error err;
+    *p = (problem){.op = op};
+    assert_ok(md_kernels_init(&p->kernels, NULL, &err));
+    p->pool = md_pool_new(threads, &err);
+    p->tape = md_tape_new(p->pool, &p->kernels, &err);
+    ck_assert(p->pool && p->tape);
+    for (; p->count < MAX_LEAVES && op->leaf[p->count].rank; p->count++) {
+        int l = p->count;
+        md_tensor *t = &p->leaf[l];
+        t->rank = op->leaf[l].rank;
+        for (int i = 0; i < MD_MAX_RANK; i++) t->dim[i] = i < t->rank ? op->leaf[l].dim[i] : 1;
+        p->size[l] = md_tensor_size(t);
+        p->value[l] = new_doubles(p->size[l]);
+        p->grad[l] = new_doubles(p->size[l]);
+        for (int64_t i = 0; i < p->size[l]; i++) p->value[l][i] = random_value((uint32_t)l, i);
+    }
+}
+
+static void problem_release(problem *p) {
+    for (int l = 0; l < p->count; l++) {
+        md_free(p->value[l]);
+        md_free(p->grad[l]);
+    }
+    md_free(p->probe);
+    md_tape_free(p->tape);
+    md_pool_free(p->pool);
+}
+
+static md_tensor *reduce(problem *p, md_tensor *y) {
+    int64_t size = md_tensor_size(y);
+    if (size > p->probe_size) {
+        md_free(p->probe);
+        p->probe = new_doubles(size);
+        p->probe_size = size;
+        for (int64_t i = 0; i < size; i++) p->probe[i] = random_value(100, i);
+    }
+    return y->rank == 2 && size == 1 ? y : md_dot_constant(p->tape, y, p->probe);
+}
+
+/* The scalar, recorded. Leaves are copies, for operators that work in place. */
+static md_tensor *run(problem *p, const leaf_kind *kind) {
+    mdlm_error err = {0};
+    md_tensor *list[MAX_LEAVES];
+    md_tape_begin(p->tape, true, (md_rng){.seed = 5, .stream = MD_STREAM_DROPOUT});
+    for (int l = 0; l < p->count; l++) {
+        md_tensor *t = list[l] = &p->leaf[l];
+        t->needs_grad = kind[l] != FROZEN;
+        t->is_param = kind[l] == PARAMETER;
+        t->grad = t->is_param ? p->grad[l] : NULL;
+        t->data = md_tape_alloc(p->tape, (size_t)p->size[l], sizeof *t->data);
+        ck_assert(t->data != NULL);
+        memcpy(t->data, p->value[l], (size_t)p->size[l] * sizeof *t->data);
+    }
+    md_tensor *y = p->op->build(p->tape, list, p->op);
+    ck_assert_msg(y != NULL, "%s: %d", p->op->name, (int)md_tape_status(p->tape, &err));
+    return reduce(p, y);
+}
+
+static double value_of(problem *p) {
+    const leaf_kind frozen[MAX_LEAVES] = {FROZEN, FROZEN, FROZEN, FROZEN};
+    return *run(p, frozen)->data;
+}
+
+/* Gradients to p->grad: overwritten for activations, added to for parameters. */
+static double differentiate(problem *p, const leaf_kind *kind) {
+    mdlm_error err = {0};
+    md_tensor *loss = run(p, kind);
+    double value = *loss->data;
+    assert_ok(md_tape_backward(p->tape, loss, &err));
+    for (int l = 0; l < p->count; l++) {
+        if (kind[l] != ACTIVATION) continue;
+        ck_assert_msg(p->leaf[l].grad != NULL, "%s: leaf %d got no gradient", p->op->name, l);
+        memcpy(p->grad[l], p->leaf[l].grad, (size_t)p->size[l] * sizeof(double));
+    }
+    return value;
+}
+
+static const leaf_kind activations[MAX_LEAVES] = {ACTIVATION, ACTIVATION, ACTIVATION, ACTIVATION};
+static const leaf_kind parameters[MAX_LEAVES] = {PARAMETER, PARAMETER, PARAMETER, PARAMETER};
+
+/* --- finite differences ---------------------------------------------------------------------- */
+
+/* Slopes of the scalar along single elements of a leaf and along random unit vectors: these cover
+ * the elements that are not moved alone. */
+typedef struct slopes {
+    int64_t size, count;
+    int64_t *element;
+    double *along; /* of each element */
+    double *direction[DIRECTIONS], along_direction[DIRECTIONS];
+} slopes;
+
+static double central_difference(problem *p, int l, const double *direction, int64_t element) {
+    double *x = p->value[l], f[2], *old = new_doubles(p->size[l]);
+    /* A unit vector moves each of many elements very little: its step may be longer. */
+    double step = direction ? STEP * pow((double)p->size[l], 0.25) : STEP;
+    memcpy(old, x, (size_t)p->size[l] * sizeof *x);
+    for (int side = 0; side < 2; side++) {
+        double h = side ? -step : step;
+        if (direction) {
+            for (int64_t i = 0; i < p->size[l]; i++) x[i] = old[i] + h * direction[i];
+        } else {
+            x[element] = old[element] + h;
+        }
+        f[side] = value_of(p);
+    }
+    memcpy(x, old, (size_t)p->size[l] * sizeof *x);
+    md_free(old);
+    return (f[0] - f[1]) / (2 * step);
+}
+
+static void slopes_init(slopes *s, problem *p, int l) {
+    mdlm_error err;
+    int64_t size = p->size[l];
+    s->size = size;
+    s->count = p->op->sample && p->op->sample < size ? p->op->sample : size;
+    if (s->count < 0) s->count = 0;
+    s->element = md_alloc((size_t)s->count, sizeof *s->element, &err);
+    s->along = new_doubles(s->count);
+    md_rng rng = {.seed = 9, .stream = MD_STREAM_ORDER};
+    for (int64_t i = 0; i < s->count; i++) {
+        s->element[i] = (int64_t)md_permute(rng, (uint64_t)i, (uint64_t)size);
+        s->along[i] = central_difference(p, l, NULL, s->element[i]);
+    }
+    for (int d = 0; d < DIRECTIONS; d++) {
+        double *v = s->direction[d] = new_doubles(size), norm = 0;
+        for (int64_t i = 0; i < size; i++) {
+            v[i] = random_value(200 + (uint32_t)d, i);
+            norm += v[i] * v[i];
+        }
+        for (int64_t i = 0; i < size; i++) v[i] /= sqrt(norm);
+        s->along_direction[d] = central_difference(p, l, v, 0);
+    }
+}
+
+static void slopes_release(slopes *s) {
+    md_free(s->element);
+    md_free(s->along);
+    for (int d = 0; d < DIRECTIONS; d++) md_free(s->direction[d]);
+}
+
+/* sqrt(difference / total), 0 when both are. */
+static double relative(double difference, double total) {
+    return difference > 0 ? sqrt(difference / total) : 0;
+}
+
+/* Relative error in norm: the larger one of the elements' and of the directions'. */
+static double error_of(const slopes *s, const double *grad) {
+    double difference = 0, total = 0, difference_d = 0, total_d = 0;
+    for (int64_t i = 0; i < s->count; i++) {
+        double d = grad[s->element[i]] - s->along[i];
+        difference += d * d;
+        total += s->along[i] * s->along[i];
+    }
+    for (int k = 0; k < DIRECTIONS; k++) {
+        double dot = 0;
+        for (int64_t i = 0; i < s->size; i++) dot += grad[i] * s->direction[k][i];
+        difference_d += (dot - s->along_direction[k]) * (dot - s->along_direction[k]);
+        total_d += s->along_direction[k] * s->along_direction[k];
+    }
+    return fmax(relative(difference, total), relative(difference_d, total_d));
+}
+
+/* --- the tests ------------------------------------------------------------------------------- */
+
+START_TEST(gradients_agree_with_central_differences_and_wrong_ones_do_not) {
+    problem p;
+    problem_init(&p, &cases[_i], 1);
+    differentiate(&p, activations);
+    for (int l = 0; l < p.count; l++) {
+        slopes s;
+        slopes_init(&s, &p, l);
+        double *g = p.grad[l], error = error_of(&s, g);
+        ck_assert_msg(error < TOLERANCE, "%s, leaf %d: relative error %g", p.op->name, l, error);
+        int64_t largest = 0;
+        for (int64_t i = 0; i < p.size[l]; i++) {
+            if (fabs(g[i]) > fabs(g[largest])) largest = i;
+        }
+        ck_assert_msg(g[largest] != 0, "%s, leaf %d: the gradient is zero", p.op->name, l);
+        g[largest] *= 1.01;
+        error = error_of(&s, g);
+        ck_assert_msg(error > 10 * TOLERANCE, "%s, leaf %d: one element 1%% off passes: %g",
+                      p.op->name, l, error);
+        g[largest] /= 1.01;
+        for (int64_t i = 0; i < p.size[l]; i++) g[i] *= 1.01;
+        error = error_of(&s, g);
+        ck_assert_msg(error > 0.009, "%s, leaf %d: all 1%% off passes: %g", p.op->name, l, error);
+        slopes_release(&s);
+    }
+    problem_release(&p);
+}
+END_TEST
+
+START_TEST(a_frozen_input_gets_no_gradient_and_the_others_keep_theirs) {
+    problem p, q;
+    problem_init(&p, &cases[_i], 1);
+    problem_init(&q, &cases[_i], 1);
+    differentiate(&p, activations);
+    for (int frozen = 0; frozen < p.count; frozen++) {
+        leaf_kind kind[MAX_LEAVES];
+        memcpy(kind, activations, sizeof kind);
+        kind[frozen] = FROZEN;
+        differentiate(&q, kind);
+        ck_assert_msg(q.leaf[frozen].grad == NULL, "%s: leaf %d", p.op->name, frozen);
+        for (int l = 0; l < p.count; l++) {
+            if (l == frozen) continue;
+            size_t bytes = (size_t)p.size[l] * sizeof(double);
+            ck_assert_msg(!memcmp(p.grad[l], q.grad[l], bytes), "%s: leaf %d changes when leaf %d "
+                          "is frozen", p.op->name, l, frozen);
+        }
+    }
+    problem_release(&p);
+    problem_release(&q);
+}
+END_TEST
+
+START_TEST(gradients_of_parameters_add_up_over_passes) {
+    problem p, q;
+    problem_init(&p, &cases[_i], 1);
+    problem_init(&q, &cases[_i], 1);
+    differentiate(&p, activations);
+    for (int l = 0; l < q.count; l++) {
+        for (int64_t i = 0; i < q.size[l]; i++) q.grad[l][i] = 0.25;
+    }
+    differentiate(&q, parameters);
+    differentiate(&q, parameters);
+    for (int l = 0; l < p.count; l++) {
+        for (int64_t i = 0; i < p.size[l]; i++) {
+            /* A few roundings of sums in another order. */
+            double expected = 0.25 + 2 * p.grad[l][i], tolerance = 1e-13 * (1 + fabs(expected));
+            ck_assert_msg(fabs(q.grad[l][i] - expected) < tolerance, "%s, leaf %d, element %lld: "
+                          "%.17g, expected %.17g", p.op->name, l, (long long)i, q.grad[l][i],
+                          expected);
+        }
+    }
+    problem_release(&p);
+    problem_release(&q);
+}
+END_TEST
+
+START_TEST(one_thread_and_three_give_the_same_bits) {
+    problem p, q;
+    problem_init(&p, &cases[_i], 1);
+    problem_init(&q, &cases[_i], 3);
+    double a = differentiate(&p, activations), b = differentiate(&q, activations);
+    ck_assert_msg(!memcmp(&a, &b, sizeof a), "%s: %.17g and %.17g", p.op->name, a, b);
+    for (int l = 0; l < p.count; l++) {
+        size_t bytes = (size_t)p.size[l] * sizeof(double);
+        ck_assert_msg(!memcmp(p.grad[l], q.grad[l], bytes), "%s: leaf %d", p.op->name, l);
+    }
+    problem_release(&p);
+    problem_release(&q);
+}
+END_TEST
+
+/* The rows of one batch, and the same rows in two micro-batches. */
+START_TEST(micro_batches_give_the_gradient_of_the_whole_batch) {
+    enum { N = 7, CUT = 3, C = 3, V = 5 };
+    static const op_case shape = {.name = "micro-batches", .leaf = {{2, {N, C}}, {2, {V, C}}}};
+    static const int32_t target[N] = {0, 4, 2, 1, 1, 3, 0};
+    static const double weight[N] = {1, 0.5, 3, 0, 0.25, 1, 2};
+    double whole[V * C], parts[V * C];
+    problem p;
+    problem_init(&p, &shape, 1);
+    for (int pass = 0; pass < 3; pass++) {
+        mdlm_error err = {0};
+        int first = pass == 2 ? CUT : 0, end = pass == 1 ? CUT : N;
+        if (pass < 2) memset(p.grad[1], 0, sizeof whole);
+        md_tape_begin(p.tape, true, (md_rng){0});
+        md_tensor *w = &p.leaf[1], *x = md_tape_matrix(p.tape, end - first, C);
+        memcpy(x->data, p.value[0] + first * C, (size_t)(end - first) * C * sizeof(double));
+        w->data = p.value[1], w->grad = p.grad[1], w->is_param = w->needs_grad = true;
+        md_cross_entropy_args args = {.target = target + first, .weight = weight + first,
+                                      .banned = -1};
+        md_tensor *loss = md_linear_cross_entropy(p.tape, x, w, &args);
+        assert_ok(md_tape_backward(p.tape, loss, &err));
+        memcpy(pass == 0 ? whole : parts, p.grad[1], sizeof whole);
+    }
+    /* Sums of seven terms in another order. */
+    for (int i = 0; i < V * C; i++) ck_assert_double_eq_tol(parts[i], whole[i], 1e-14);
+    problem_release(&p);
+}
+END_TEST
+
+static void over_cases(Suite *suite, const char *name, const TTest *test) {
+    TCase *tc = tcase_create(name);
+    tcase_set_timeout(tc, 120);
+    tcase_add_loop_test(tc, test, 0, CASES);
+    suite_add_tcase(suite, tc);
+}
+
+int main(void) {
+    Suite *s = suite_create("gradients of operators");
+    over_cases(s, "differences", gradients_agree_with_central_differences_and_wrong_ones_do_not);
+    over_cases(s, "frozen", a_frozen_input_gets_no_gradient_and_the_others_keep_theirs);
+    over_cases(s, "parameters", gradients_of_parameters_add_up_over_passes);
+    over_cases(s, "threads", one_thread_and_three_give_the_same_bits);
+    suite_case(s, micro_batches_give_the_gradient_of_the_whole_batch);
+    return suite_run(s);
+}

@@ -1,0 +1,205 @@
+/* tests/test_sampler_draw.c: one token from one row: closed forms, edges, extremes. */
+#include <math.h>
+
+#include "sampler/draw.h"
+#include "tests/suite.h"
+#include "tests/table_model.h"
+
+enum { V = 6, MASK = 2, DRAWS = 100000 };
+
+/* Probabilities .1, .3, -, .15, .4, .05: the mask would win by far. */
+static const double law[V] = {0.1, 0.3, 0, 0.15, 0.4, 0.05};
+static float row[V];
+
+static void make_row(void) {
+    for (int v = 0; v < V; v++) row[v] = v == MASK ? 50.0F : (float)log(law[v]) + 3.0F;
+}
+
+static md_drawer *drawer(double temperature, int top_k, double top_p) {
+    mdlm_error err = {0};
+    md_sampler_options opt = md_sampler_defaults();
+    opt.temperature = temperature, opt.top_k = top_k, opt.top_p = top_p;
+    md_drawer *d = md_drawer_new(V, MASK, &opt, &err);
+    ck_assert_ptr_nonnull(d);
+    return d;
+}
+
+/* p-value of draws under the options against `expected`, which is normalised here. */
+static double agreement(double temperature, int top_k, double top_p, const double *expected) {
+    md_drawer *d = drawer(temperature, top_k, top_p);
+    md_rng rng = {.seed = 12, .stream = MD_STREAM_TOKEN};
+    int count[V] = {0};
+    double normal[V], sum = 0;
+    bool fine = true;
+    make_row();
+    for (int v = 0; v < V; v++) sum += expected[v];
+    for (int v = 0; v < V; v++) normal[v] = expected[v] / sum;
+    for (uint32_t i = 0; i < DRAWS; i++) {
+        md_proposal p = {-1, 0};
+        fine = fine && md_drawer_draw(d, row, md_uniform(rng, i, 0), &p) && p.token != MASK;
+        fine = fine && fabs(p.confidence - law[p.token]) < 1e-6; /* logits are floats */
+        if (fine) count[p.token]++;
+    }
+    ck_assert(fine);
+    md_drawer_free(d);
+    return chi_square_test(count, normal, V);
+}
+
+START_TEST(temperature_one_draws_from_the_softmax) {
+    ck_assert_double_gt(agreement(1, 0, 1, law), 1e-3);
+}
+END_TEST
+
+START_TEST(temperature_is_a_power_of_the_probabilities) {
+    double sharp[V], flat[V], slightly[V];
+    for (int v = 0; v < V; v++) {
+        sharp[v] = law[v] > 0 ? pow(law[v], 1 / 0.5) : 0;
+        flat[v] = law[v] > 0 ? pow(law[v], 1 / 2.0) : 0;
+        slightly[v] = law[v] > 0 ? pow(law[v], 1 / 0.9) : 0;
+    }
+    ck_assert_double_gt(agreement(0.5, 0, 1, sharp), 1e-3);
+    ck_assert_double_gt(agreement(2, 0, 1, flat), 1e-3);
+    ck_assert_double_lt(agreement(1, 0, 1, slightly), 1e-6); /* the check can fail */
+}
+END_TEST
+
+START_TEST(top_k_keeps_the_most_probable) {
+    const double three[V] = {0, 0.3, 0, 0.15, 0.4, 0}, one[V] = {0, 0, 0, 0, 1, 0};
+    ck_assert_double_gt(agreement(1, 3, 1, three), 1e-3);
+    ck_assert_double_gt(agreement(1, 1, 1, one), 1e-3);
+    ck_assert_double_gt(agreement(1, 5, 1, law), 1e-3);
+    ck_assert_double_gt(agreement(1, 1000, 1, law), 1e-3);
+}
+END_TEST
+
+START_TEST(top_p_keeps_the_smallest_set_that_reaches_its_share) {
+    const double two[V] = {0, 0.3, 0, 0, 0.4, 0}, three[V] = {0, 0.3, 0, 0.15, 0.4, 0};
+    const double one[V] = {0, 0, 0, 0, 1, 0};
+    ck_assert_double_gt(agreement(1, 0, 0.39, one), 1e-3);
+    ck_assert_double_gt(agreement(1, 0, 0.41, two), 1e-3);
+    ck_assert_double_gt(agreement(1, 0, 0.69, two), 1e-3);
+    ck_assert_double_gt(agreement(1, 0, 0.71, three), 1e-3);
+    ck_assert_double_gt(agreement(1, 0, 1e-9, one), 1e-3);
+}
+END_TEST
+
+START_TEST(top_p_follows_temperature_and_top_k) {
+    /* At temperature 1/2 the shares are .01, .09, .0225, .16, .0025 of .285: two reach .877. */
+    const double sharp[V] = {0, 0.09, 0, 0, 0.16, 0};
+    ck_assert_double_gt(agreement(0.5, 0, 0.87, sharp), 1e-3);
+    /* Of the three that top-k leaves (.85 in all), two hold .8235. */
+    const double two[V] = {0, 0.3, 0, 0, 0.4, 0}, three[V] = {0, 0.3, 0, 0.15, 0.4, 0};
+    ck_assert_double_gt(agreement(1, 3, 0.82, two), 1e-3);
+    ck_assert_double_gt(agreement(1, 3, 0.83, three), 1e-3);
+}
+END_TEST
+
+START_TEST(equal_tokens_are_kept_by_the_lower_id) {
+    const float equal[V] = {1.0F, 1.0F, 9.0F, 1.0F, 1.0F, 1.0F};
+    md_drawer *k = drawer(1, 2, 1), *p = drawer(1, 0, 0.3), *greedy = drawer(0, 0, 1);
+    for (int i = 0; i < 100; i++) {
+        md_proposal a, b, c;
+        double u = (i + 0.5) / 100;
+        ck_assert(md_drawer_draw(k, equal, u, &a) && md_drawer_draw(p, equal, u, &b) &&
+                  md_drawer_draw(greedy, equal, u, &c));
+        ck_assert_int_eq(a.token, i >= 50);
+        ck_assert_int_eq(b.token, i >= 50);
+        ck_assert_int_eq(c.token, 0);
+    }
+    md_drawer_free(k);
+    md_drawer_free(p);
+    md_drawer_free(greedy);
+}
+END_TEST
+
+START_TEST(temperature_zero_takes_the_most_probable) {
+    md_drawer *d = drawer(0, 2, 0.1);
+    make_row();
+    for (int i = 0; i < 100; i++) {
+        md_proposal p;
+        ck_assert(md_drawer_draw(d, row, (i + 0.5) / 100, &p));
+        ck_assert_int_eq(p.token, 4);
+        ck_assert_double_eq_tol(p.confidence, 0.4, 1e-6);
+    }
+    md_drawer_free(d);
+}
+END_TEST
+
+/* A float32 uniform or Gumbel variable stops near 1e-8; here 1e-12 has its exact share. */
+START_TEST(tiny_probabilities_keep_their_share) {
+    const float tail[V] = {-27.631021F, 0.0F, 9.0F, -INFINITY, -INFINITY, -INFINITY};
+    double p0 = exp((double)tail[0]);
+    md_drawer *d = drawer(1, 0, 1);
+    md_proposal p;
+    ck_assert_double_eq_tol(p0, 1e-12, 1e-18);
+    ck_assert(md_drawer_draw(d, tail, 0.999 * p0, &p));
+    ck_assert_int_eq(p.token, 0);
+    ck_assert_double_eq_tol(p.confidence, 1e-12, 1e-18);
+    ck_assert(md_drawer_draw(d, tail, 1.001 * p0, &p));
+    ck_assert_int_eq(p.token, 1);
+    md_drawer_free(d);
+}
+END_TEST
+
+START_TEST(the_ends_of_the_unit_interval_draw_possible_tokens) {
+    const float ends[V] = {-INFINITY, 0.0F, 9.0F, 1.0F, 2.0F, -INFINITY};
+    const double temperatures[] = {1e-300, 0.1, 1, 1e300};
+    for (int i = 0; i < 4; i++) {
+        md_drawer *d = drawer(temperatures[i], 0, 1);
+        md_proposal low, high;
+        ck_assert(md_drawer_draw(d, ends, 0x1p-54, &low));
+        ck_assert(md_drawer_draw(d, ends, 1 - 0x1p-53, &high));
+        ck_assert_int_eq(low.token, i == 0 ? 4 : 1);
+        ck_assert_int_eq(high.token, 4);
+        md_drawer_free(d);
+    }
+}
+END_TEST
+
+START_TEST(rows_that_are_no_distribution_are_refused) {
+    const float bad[][V] = {
+        {0, NAN, 0, 0, 0, 0},
+        {0, 0, 0, 0, 0, NAN},
+        {NAN, 0, 0, 0, 0, 0},
+        {0, 0, 0, INFINITY, 0, 0},
+        {-INFINITY, -INFINITY, 0, -INFINITY, -INFINITY, -INFINITY},
+    };
+    const double temperatures[] = {0, 1};
+    for (int t = 0; t < 2; t++) {
+        md_drawer *d = drawer(temperatures[t], 0, 1);
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+            md_proposal p = {7, 0.5};
+            ck_assert_msg(!md_drawer_draw(d, bad[i], 0.5, &p), "row %zu", i);
+            ck_assert_int_eq(p.token, 7);
+        }
+        md_drawer_free(d);
+    }
+}
+END_TEST
+
+/* The law of chi-square itself: known quantiles. */
+START_TEST(chi_square_tails_match_the_tables) {
+    ck_assert_double_eq_tol(chi_square_tail(3.841459, 1), 0.05, 1e-6);
+    ck_assert_double_eq_tol(chi_square_tail(18.307038, 10), 0.05, 1e-6);
+    ck_assert_double_eq_tol(chi_square_tail(10.828, 1), 0.001, 1e-6);
+    ck_assert_double_eq_tol(chi_square_tail(77.0, 80), 0.57493, 1e-3);
+    ck_assert_double_eq_tol(chi_square_tail(2.0, 2), exp(-1), 1e-12);
+    ck_assert_double_eq_tol(chi_square_tail(60.0, 2), exp(-30), 1e-20);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("sampler draw");
+    suite_case(s, chi_square_tails_match_the_tables);
+    suite_case(s, temperature_one_draws_from_the_softmax);
+    suite_case(s, temperature_is_a_power_of_the_probabilities);
+    suite_case(s, top_k_keeps_the_most_probable);
+    suite_case(s, top_p_keeps_the_smallest_set_that_reaches_its_share);
+    suite_case(s, top_p_follows_temperature_and_top_k);
+    suite_case(s, equal_tokens_are_kept_by_the_lower_id);
+    suite_case(s, temperature_zero_takes_the_most_probable);
+    suite_case(s, tiny_probabilities_keep_their_share);
+    suite_case(s, the_ends_of_the_unit_interval_draw_possible_tokens);
+    suite_case(s, rows_that_are_no_distribution_are_refused);
+    return suite_run(s);
+}

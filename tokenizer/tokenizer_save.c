@@ -1,0 +1,170 @@
+/* tokenizer/tokenizer_save.c: writing tokenizer.json and tokenizer_config.json.
+ *
+ * Every kind is written as a Hugging Face BPE model (tokenizer_json.h has the table). Special
+ * tokens stand both in the vocabulary and among the added tokens: Hugging Face gives an added
+ * token that is not in the vocabulary the next free id, whatever id the file says.
+ */
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "tokenizer/tokenizer_internal.h"
+
+static mdlm_status no_memory(mdlm_error *err) {
+    return md_fail(err, MDLM_RUNTIME, "out of memory while writing a tokenizer");
+}
+
+/* cJSON constructors give NULL when there is no memory, and pass a NULL parent on as NULL. */
+static bool add_text(cJSON *object, const char *key, const char *text) {
+    return cJSON_AddStringToObject(object, key, text) != NULL;
+}
+
+static bool add_flag(cJSON *object, const char *key, bool value) {
+    return cJSON_AddBoolToObject(object, key, value) != NULL;
+}
+
+static bool add_null(cJSON *object, const char *key) {
+    return cJSON_AddNullToObject(object, key) != NULL;
+}
+
+/* How the vocabulary spells an id. */
+static mdlm_status spell(const md_tokenizer *tok, size_t id, md_buffer *name, mdlm_error *err) {
+    const md_entry *entry = &tok->entries[id];
+    const char *piece = tok->bytes.data + entry->start;
+    md_buffer_clear(name);
+    if (entry->special) return md_buffer_text(name, entry->special, err);
+    if (tok->kind != MD_TOKENIZER_CHARS) return md_alphabet_spell(piece, entry->size, name, err);
+    unsigned char byte = (unsigned char)piece[0];
+    if (tok->byte_ids[byte] == (int32_t)id) return md_buffer_printf(name, err, "<0x%02X>", byte);
+    return md_buffer_append(name, piece, entry->size, err);
+}
+
+static mdlm_status add_vocab(const md_tokenizer *tok, cJSON *model, mdlm_error *err) {
+    cJSON *vocab = cJSON_AddObjectToObject(model, "vocab");
+    md_buffer name = {0};
+    mdlm_status status = vocab ? MDLM_OK : no_memory(err);
+    for (size_t id = 0; id < tok->count && status == MDLM_OK; id++) {
+        status = spell(tok, id, &name, err);
+        if (status == MDLM_OK && !cJSON_AddNumberToObject(vocab, name.data, (double)id)) {
+            status = no_memory(err);
+        }
+    }
+    md_buffer_release(&name);
+    return status;
+}
+
+static mdlm_status add_merges(const md_tokenizer *tok, cJSON *model, mdlm_error *err) {
+    cJSON *merges = cJSON_AddArrayToObject(model, "merges");
+    md_buffer left = {0}, right = {0};
+    mdlm_status status = merges ? MDLM_OK : no_memory(err);
+    for (size_t i = 0; i < tok->bpe.count && status == MDLM_OK; i++) {
+        MD_GOTO(done, status, spell(tok, (size_t)tok->bpe.merges[i].left, &left, err));
+        MD_GOTO(done, status, spell(tok, (size_t)tok->bpe.merges[i].right, &right, err));
+        MD_GOTO(done, status, md_buffer_text(&left, " ", err));
+        MD_GOTO(done, status, md_buffer_append(&left, right.data, right.size, err));
+        cJSON *text = cJSON_CreateString(left.data);
+        if (!text || !cJSON_AddItemToArray(merges, text)) {
+            cJSON_Delete(text);
+            status = no_memory(err);
+        }
+    }
+done:
+    md_buffer_release(&left);
+    md_buffer_release(&right);
+    return status;
+}
+
+static mdlm_status add_model(const md_tokenizer *tok, cJSON *root, mdlm_error *err) {
+    cJSON *model = cJSON_AddObjectToObject(root, "model");
+    bool ok = model && add_text(model, "type", "BPE") && add_null(model, "dropout") &&
+              add_null(model, "unk_token") && add_null(model, "continuing_subword_prefix") &&
+              add_null(model, "end_of_word_suffix") && add_flag(model, "fuse_unk", false) &&
+              add_flag(model, "byte_fallback", tok->kind == MD_TOKENIZER_CHARS) &&
+              add_flag(model, "ignore_merges", false);
+    if (!ok) return no_memory(err);
+    MD_TRY(add_vocab(tok, model, err));
+    return add_merges(tok, model, err);
+}
+
+static bool add_byte_level(cJSON *root, const char *key, bool regex) {
+    cJSON *node = cJSON_AddObjectToObject(root, key);
+    return node && add_text(node, "type", "ByteLevel") &&
+           add_flag(node, "add_prefix_space", false) && add_flag(node, "trim_offsets", true) &&
+           add_flag(node, "use_regex", regex);
+}
+
+static bool add_typed_item(cJSON *array, const char *type) {
+    cJSON *item = cJSON_CreateObject();
+    bool ok = item && add_text(item, "type", type) && cJSON_AddItemToArray(array, item);
+    if (!ok) cJSON_Delete(item);
+    return ok;
+}
+
+static bool add_pipeline(const md_tokenizer *tok, cJSON *root) {
+    cJSON *normalizer = tok->nfc ? cJSON_AddObjectToObject(root, "normalizer") : NULL;
+    bool ok = tok->nfc ? normalizer && add_text(normalizer, "type", "NFC")
+                       : add_null(root, "normalizer");
+    if (tok->kind != MD_TOKENIZER_CHARS) {
+        bool regex = tok->split == md_split_gpt2;
+        return ok && add_byte_level(root, "pre_tokenizer", regex) &&
+               add_null(root, "post_processor") && add_byte_level(root, "decoder", regex);
+    }
+    ok = ok && add_null(root, "pre_tokenizer") && add_null(root, "post_processor");
+    cJSON *decoder = cJSON_AddObjectToObject(root, "decoder");
+    ok = ok && decoder && add_text(decoder, "type", "Sequence");
+    cJSON *parts = cJSON_AddArrayToObject(decoder, "decoders");
+    return ok && parts && add_typed_item(parts, "ByteFallback") && add_typed_item(parts, "Fuse");
+}
+
+static bool add_added_tokens(const md_tokenizer *tok, cJSON *root) {
+    cJSON *tokens = cJSON_AddArrayToObject(root, "added_tokens");
+    bool ok = tokens != NULL;
+    for (size_t id = 0; id < tok->count && ok; id++) {
+        if (!tok->entries[id].special) continue;
+        cJSON *item = cJSON_CreateObject();
+        ok = item && cJSON_AddItemToArray(tokens, item);
+        if (!ok) cJSON_Delete(item);
+        ok = ok && cJSON_AddNumberToObject(item, "id", (double)id) &&
+             add_text(item, "content", tok->entries[id].special) &&
+             add_flag(item, "single_word", false) && add_flag(item, "lstrip", false) &&
+             add_flag(item, "rstrip", false) && add_flag(item, "normalized", false) &&
+             add_flag(item, "special", true);
+    }
+    return ok;
+}
+
+static mdlm_status save_tokenizer(const md_tokenizer *tok, const char *path, mdlm_error *err) {
+    cJSON *root = cJSON_CreateObject();
+    bool ok = root && add_text(root, "version", "1.0") && add_null(root, "truncation") &&
+              add_null(root, "padding") && add_added_tokens(tok, root) && add_pipeline(tok, root);
+    mdlm_status status = ok ? add_model(tok, root, err) : no_memory(err);
+    if (status == MDLM_OK) status = md_json_save(path, root, err);
+    cJSON_Delete(root);
+    return status;
+}
+
+/* clean_up_tokenization_spaces must be off: where it is on, decoding drops spaces. */
+static mdlm_status save_config(const md_tokenizer *tok, const char *path, int seq_len,
+                               mdlm_error *err) {
+    cJSON *root = cJSON_CreateObject();
+    bool ok = root && add_text(root, "tokenizer_class", "PreTrainedTokenizerFast") &&
+              cJSON_AddNumberToObject(root, "model_max_length", seq_len) &&
+              add_text(root, "mask_token", tok->entries[tok->mask].special) &&
+              add_text(root, "eos_token", tok->entries[tok->end_of_text].special) &&
+              add_text(root, "pad_token", tok->entries[tok->padding].special) &&
+              add_flag(root, "clean_up_tokenization_spaces", false);
+    mdlm_status status = ok ? md_json_save(path, root, err) : no_memory(err);
+    cJSON_Delete(root);
+    return status;
+}
+
+mdlm_status md_tokenizer_save(const md_tokenizer *tok, const char *folder, int seq_len,
+                              mdlm_error *err) {
+    char *file = md_path_join(folder, "tokenizer.json", err);
+    char *config = file ? md_path_join(folder, "tokenizer_config.json", err) : NULL;
+    mdlm_status status = config ? md_dir_make(folder, err) : MDLM_RUNTIME;
+    if (status == MDLM_OK) status = save_tokenizer(tok, file, err);
+    if (status == MDLM_OK) status = save_config(tok, config, seq_len, err);
+    md_free(file);
+    md_free(config);
+    return status;
+}

@@ -1,0 +1,122 @@
+/* train/plan.c: see plan.h. */
+#include "train/plan.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A model small enough to learn a corpus of this many bytes on a processor without idling through
+ * it, large enough to use it. */
+static const struct {
+    int64_t bytes;
+    const char *preset;
+} preset_for[] = {
+    {4 << 20, "1m"}, {30 << 20, "3m"}, {200 << 20, "10m"}, {INT64_C(1) << 30, "25m"},
+    {INT64_MAX, "50m"},
+};
+
+static const md_preset *choose_preset(const char *name, int64_t corpus_bytes) {
+    if (strcmp(name, "auto")) return md_preset_find(name);
+    int i = 0;
+    while (corpus_bytes > preset_for[i].bytes) i++;
+    return md_preset_find(preset_for[i].preset);
+}
+
+/* Fills an open integer setting. */
+static void choose(md_options *o, const char *name, int64_t *value, int64_t chosen) {
+    if (*value > 0) return;
+    *value = chosen;
+    if (o) md_options_chosen(o, name);
+}
+
+/* An open head count: the preset's, or the nearest that splits the channels into heads of a usual
+ * size when the user chose the width. */
+static int64_t heads_for(const md_preset *p, int64_t dim) {
+    int64_t size = p->dim / p->heads;
+    if (dim == p->dim) return p->heads;
+    for (int64_t heads = (dim + size - 1) / size; heads > 1; heads--) {
+        if (dim % (2 * heads) == 0) return heads;
+    }
+    return 1;
+}
+
+mdlm_status md_plan_model(md_train_settings *s, md_options *o, int64_t corpus_bytes,
+                          md_model_config *config, mdlm_error *err) {
+    const md_preset *p = choose_preset(s->preset, corpus_bytes);
+    MD_BUG_IF(!p);
+    choose(o, "layers", &s->layers, p->layers);
+    choose(o, "dim", &s->dim, p->dim);
+    choose(o, "heads", &s->heads, heads_for(p, s->dim));
+    bool grouped = p->kv_heads != p->heads && s->heads == p->heads;
+    choose(o, "kv_heads", &s->kv_heads, grouped ? p->kv_heads : s->heads);
+    int64_t ff = s->dim == p->dim ? p->ff : (s->dim * 8 / 3 + 31) / 32 * 32;
+    choose(o, "ff", &s->ff, ff);
+    choose(o, "seq_len", &s->seq_len, p->seq_len);
+    choose(o, "batch_size", &s->batch_size, p->batch_size);
+    *config = (md_model_config){.layers = (int)s->layers, .dim = (int)s->dim,
+                                .heads = (int)s->heads, .kv_heads = (int)s->kv_heads,
+                                .ff = (int)s->ff, .seq_len = (int)s->seq_len,
+                                .rope_theta = 10000, .norm_eps = 1e-5, .tied = s->tied,
+                                .vocab = 1, .mask_id = 0};
+    return md_model_config_check(config, err);
+}
+
+/* About twenty tokens a parameter, but no more than sixty passes over a small corpus. */
+static int64_t choose_steps(const md_corpus_stats *stats, const md_model_config *c,
+                            int64_t tokens_per_step) {
+    double tokens = fmin(20.0 * (double)md_model_config_parameters(c),
+                         60.0 * (double)stats->train.tokens);
+    double steps = ceil(tokens / (double)tokens_per_step);
+    return steps < 200 ? 200 : (int64_t)steps;
+}
+
+static void choose_rate(md_options *o, const char *name, double *value, double chosen) {
+    if (*value > 0) return;
+    *value = chosen;
+    if (o) md_options_chosen(o, name);
+}
+
+void md_plan_training(md_train_settings *s, md_options *o, const md_corpus_stats *stats,
+                      const md_model_config *c) {
+    int64_t tokens_per_step = s->batch_size * s->accum * s->seq_len;
+    if (s->time <= 0) choose(o, "steps", &s->steps, choose_steps(stats, c, tokens_per_step));
+    choose_rate(o, "lr", &s->lr, fmin(4e-3, 2e-3 * sqrt(128.0 / c->dim)));
+    if (s->time > 0) {
+        choose(o, "warmup", &s->warmup, 50);
+        return; /* intervals are shares of the time */
+    }
+    int64_t tenth = s->steps / 10 > 0 ? s->steps / 10 : 1;
+    choose(o, "warmup", &s->warmup, tenth < 100 ? tenth : 100);
+    choose(o, "eval_every", &s->eval_every, s->steps / 20 > 0 ? s->steps / 20 : 1);
+    choose(o, "sample_every", &s->sample_every, tenth);
+    choose(o, "save_every", &s->save_every, tenth);
+}
+
+static mdlm_status describe_length(const md_train_settings *s, const md_model_config *c,
+                                   const md_corpus_stats *stats, md_buffer *out, mdlm_error *err) {
+    double per_step = (double)(s->batch_size * s->accum * s->seq_len);
+    MD_TRY(md_buffer_printf(out, err, "model: %.2f M parameters\n",
+                            (double)md_model_config_parameters(c) / 1e6));
+    if (s->time > 0) {
+        return md_buffer_printf(out, err, "length: %.0f s of training, %.0f tokens a step\n",
+                                s->time, per_step);
+    }
+    double passes = (double)s->steps * per_step / (double)stats->train.tokens;
+    return md_buffer_printf(out, err, "length: %lld steps of %.0f tokens, %.1f passes over the "
+                            "corpus\n", (long long)s->steps, per_step, passes);
+}
+
+mdlm_status md_plan_describe(const md_train_settings *s, const md_options *o,
+                             const md_corpus_stats *stats, const md_model_config *c,
+                             md_buffer *out, mdlm_error *err) {
+    const md_part_stats *parts[] = {&stats->train, &stats->val};
+    const char *const names[] = {"train", "validate"};
+    for (int i = 0; i < 2; i++) {
+        MD_TRY(md_buffer_printf(out, err, "%s: %lld bytes, %lld tokens, %lld document%s\n",
+                                names[i], (long long)parts[i]->bytes, (long long)parts[i]->tokens,
+                                (long long)parts[i]->documents,
+                                parts[i]->documents == 1 ? "" : "s"));
+    }
+    MD_TRY(md_buffer_printf(out, err, "vocabulary: %d (%s)\n", c->vocab, s->tokenizer));
+    MD_TRY(describe_length(s, c, stats, out, err));
+    return o ? md_options_describe(o, out, err) : MDLM_OK;
+}

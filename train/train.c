@@ -1,0 +1,227 @@
+/* train/train.c: from a request to a trained run folder. */
+#include "train/train.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "train/plan.h"
+#include "train/run.h"
+#include "train/text_task.h"
+
+/* Everything that one training holds. */
+typedef struct session {
+    md_train_request request;
+    md_train_settings *set;
+    mdlm_error *err;
+    char *staging;   /* while a new run is prepared */
+    md_pool *pool;
+    md_kernels kernels;
+    md_tape *tape;
+    md_tokenizer *tokenizer;
+    md_corpus *corpus;
+    md_transformer *net;
+    md_model_config config;
+    md_text_task task;
+    bool stopped;    /* by the callback, while packing */
+} session;
+
+static void release(session *s) {
+    md_text_task_release(&s->task);
+    md_transformer_free(s->net);
+    md_corpus_close(s->corpus);
+    md_tokenizer_free(s->tokenizer);
+    md_tape_free(s->tape);
+    md_pool_free(s->pool);
+    if (s->staging) md_dir_remove(s->staging, NULL);
+    md_free(s->staging);
+}
+
+static int show_packing(void *user, int64_t done, int64_t total) {
+    session *s = user;
+    md_train_event e = {.kind = MD_EVENT_PACK, .done = done, .total = total};
+    if (s->request.on_event && s->request.on_event(s->request.user, &e)) s->stopped = true;
+    return s->stopped;
+}
+
+static mdlm_status open_machine(session *s) {
+    MD_TRY(md_kernels_init(&s->kernels, s->request.kernels, s->err));
+    s->pool = md_pool_new(s->request.threads, s->err);
+    if (!s->pool) return MDLM_RUNTIME;
+    s->tape = md_tape_new(s->pool, &s->kernels, s->err);
+    return s->tape ? MDLM_OK : MDLM_RUNTIME;
+}
+
+/* --- a new run ------------------------------------------------------------------------------- */
+
+static mdlm_status make_tokenizer(session *s) {
+    const char *name = s->set->tokenizer;
+    if (*s->set->init) return md_tokenizer_load(s->set->init, &s->tokenizer, s->err);
+    if (!strcmp(name, "bytes")) return md_tokenizer_bytes(&s->tokenizer, s->err);
+    bool chars = !strcmp(name, "chars"), bpe = !strcmp(name, "bpe");
+    if (!chars && !bpe) return md_tokenizer_load(name, &s->tokenizer, s->err);
+    md_reader *reader = NULL;
+    MD_TRY(md_reader_open(s->request.paths, s->request.path_count, &reader, s->err));
+    md_bpe_options bpe_options = {.vocab_size = (int)s->set->vocab_size, .nfc = s->set->nfc};
+    mdlm_status status =
+        chars ? md_tokenizer_train_chars(md_reader_source(reader), &s->tokenizer, s->err)
+              : md_tokenizer_train_bpe(md_reader_source(reader), &bpe_options, &s->tokenizer,
+                                       s->err);
+    md_reader_free(reader);
+    return status;
+}
+
+static mdlm_status pack_corpus(session *s) {
+    md_pack_options pack = md_pack_defaults();
+    md_corpus_stats stats;
+    pack.val_fraction = s->set->val_fraction;
+    pack.val_file = *s->set->val ? s->set->val : NULL;
+    pack.doc_windows = !strcmp(s->set->pack, "doc");
+    pack.on_progress = show_packing;
+    pack.user = s;
+    char *data = md_path_join(s->staging, "data", s->err);
+    if (!data) return MDLM_RUNTIME;
+    mdlm_status status = md_corpus_pack(s->request.paths, s->request.path_count, s->tokenizer,
+                                        &pack, data, &stats, s->err);
+    if (status == MDLM_OK) status = md_corpus_open(data, &s->corpus, s->err);
+    md_free(data);
+    return status;
+}
+
+static mdlm_status check_parts(session *s) {
+    int64_t train = md_corpus_tokens(s->corpus, MD_PART_TRAIN);
+    int64_t val = md_corpus_tokens(s->corpus, MD_PART_VAL);
+    if (train < s->config.seq_len) {
+        return md_fail(s->err, MDLM_INPUT, "'%s' has %lld tokens to train on, fewer than one "
+                       "sequence of %d: use a longer text or a smaller --seq-len",
+                       s->request.paths[0], (long long)train, s->config.seq_len);
+    }
+    if (val < 1) {
+        return md_fail(s->err, MDLM_INPUT, "'%s' leaves nothing to validate on: use a larger "
+                       "--val-fraction, or --val FILE", s->request.paths[0]);
+    }
+    return MDLM_OK;
+}
+
+/* The shape: from --init's config.json, or planned. */
+static mdlm_status shape_model(session *s) {
+    int64_t bytes = md_corpus_get_stats(s->corpus).train.bytes;
+    if (*s->set->init) {
+        MD_TRY(md_model_config_load(s->set->init, &s->config, s->err));
+        md_train_settings *t = s->set;
+        t->layers = s->config.layers, t->dim = s->config.dim, t->heads = s->config.heads;
+        t->kv_heads = s->config.kv_heads, t->ff = s->config.ff, t->tied = s->config.tied;
+        t->seq_len = s->config.seq_len;
+        md_model_config planned;
+        return md_plan_model(t, s->request.options, bytes, &planned, s->err);
+    }
+    MD_TRY(md_plan_model(s->set, s->request.options, bytes, &s->config, s->err));
+    s->config.vocab = md_tokenizer_vocab_size(s->tokenizer);
+    s->config.mask_id = md_tokenizer_mask(s->tokenizer);
+    s->config.end_of_text_id = md_tokenizer_end_of_text(s->tokenizer);
+    s->config.padding_id = md_tokenizer_padding(s->tokenizer);
+    return md_model_config_check(&s->config, s->err);
+}
+
+static mdlm_status make_network(session *s) {
+    if (*s->set->init) return md_transformer_load(s->set->init, NULL, true, &s->net, s->err);
+    MD_TRY(md_transformer_new(&s->config, true, &s->net, s->err));
+    md_transformer_init(s->net, s->request.seed);
+    return MDLM_OK;
+}
+
+static mdlm_status write_description(session *s, const char *folder) {
+    MD_TRY(md_model_config_save(&s->config, folder, s->err));
+    MD_TRY(md_tokenizer_save(s->tokenizer, folder, s->config.seq_len, s->err));
+    return md_run_write(&s->request, folder, md_corpus_json(s->corpus), s->kernels.name,
+                        md_model_config_parameters(&s->config), s->err);
+}
+
+/* The mapped corpus moves with its folder, so it stays open across the rename. */
+static mdlm_status start_run(session *s) {
+    md_model_config early; /* settings that cannot fit are refused before any file is read */
+    md_train_settings trial = *s->set;
+    MD_TRY(md_plan_model(&trial, NULL, 0, &early, s->err));
+    if (s->set->steps > 0 && s->set->time > 0)
+        return md_fail(s->err, MDLM_USAGE, "--steps and --time exclude each other");
+    if (s->request.path_count == 0)
+        return md_fail(s->err, MDLM_USAGE, "there is no corpus: mdlm train corpus.txt");
+    MD_TRY(md_run_check_free(s->request.run, s->set->overwrite, s->err));
+    MD_TRY(md_run_stage(s->request.run, &s->staging, s->err));
+    MD_TRY(make_tokenizer(s));
+    MD_TRY(pack_corpus(s));
+    MD_TRY(shape_model(s));
+    MD_TRY(check_parts(s));
+    md_corpus_stats stats = md_corpus_get_stats(s->corpus);
+    md_plan_training(s->set, s->request.options, &stats, &s->config);
+    MD_TRY(make_network(s));
+    MD_TRY(write_description(s, s->staging));
+    MD_TRY(md_run_publish(s->staging, s->request.run, s->err));
+    md_free(s->staging);
+    s->staging = NULL;
+    return MDLM_OK;
+}
+
+/* --- an earlier run -------------------------------------------------------------------------- */
+
+static mdlm_status reopen_run(session *s) {
+    const char *run = s->request.run;
+    if (s->set->overwrite)
+        return md_fail(s->err, MDLM_USAGE, "--resume and --overwrite exclude each other");
+    MD_TRY(md_run_read(&s->request, &s->request.seed, s->err));
+    MD_TRY(md_tokenizer_load(run, &s->tokenizer, s->err));
+    MD_TRY(md_model_config_load(run, &s->config, s->err));
+    char *data = md_path_join(run, "data", s->err);
+    if (!data) return MDLM_RUNTIME;
+    mdlm_status status = md_corpus_open(data, &s->corpus, s->err);
+    md_free(data);
+    MD_TRY(status);
+    MD_TRY(check_parts(s));
+    md_corpus_stats stats = md_corpus_get_stats(s->corpus);
+    md_plan_training(s->set, s->request.options, &stats, &s->config);
+    return md_transformer_new(&s->config, true, &s->net, s->err);
+}
+
+/* --- both ------------------------------------------------------------------------------------ */
+
+static mdlm_status announce(session *s) {
+    if (!s->request.on_event) return MDLM_OK;
+    md_buffer text = {0};
+    md_corpus_stats stats = md_corpus_get_stats(s->corpus);
+    mdlm_status status = md_plan_describe(s->set, s->request.options, &stats, &s->config, &text,
+                                          s->err);
+    md_train_event e = {.kind = MD_EVENT_PLAN, .text = text.data};
+    if (status == MDLM_OK && s->request.on_event(s->request.user, &e)) {
+        status = md_fail(s->err, MDLM_CANCELLED, "stopped before the first step");
+    }
+    md_buffer_release(&text);
+    return status;
+}
+
+static mdlm_status make_task(session *s) {
+    s->task = (md_text_task){.net = s->net, .tokenizer = s->tokenizer, .corpus = s->corpus,
+                             .tape = s->tape, .run = s->request.run, .seed = s->request.seed,
+                             .batch = (int)s->set->batch_size, .accum = (int)s->set->accum,
+                             .seq_len = s->config.seq_len, .dropout = s->set->dropout};
+    MD_TRY(md_masked_from_name(s->set->noise_schedule, &s->task.process, s->err));
+    return md_text_task_init(&s->task, s->err);
+}
+
+static mdlm_status train(session *s, md_train_result *result) {
+    MD_TRY(open_machine(s));
+    MD_TRY(s->set->resume ? reopen_run(s) : start_run(s));
+    MD_TRY(announce(s));
+    MD_TRY(make_task(s));
+    md_task task = md_text_task_view(&s->task);
+    md_loop loop = {.task = &task, .request = &s->request, .pool = s->pool, .tape = s->tape};
+    return md_loop_run(&loop, result, s->err);
+}
+
+mdlm_status md_train_text(const md_train_request *request, md_train_result *result,
+                          mdlm_error *err) {
+    mdlm_error local = {0};
+    session s = {.request = *request, .set = request->settings, .err = err ? err : &local};
+    mdlm_status status = train(&s, result);
+    release(&s);
+    return status;
+}
