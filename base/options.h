@@ -116,7 +116,8 @@ md_origin md_options_origin(const md_options *o, const char *name);
 /* Records that the program chose the value now in the struct. No-op for a higher origin. */
 void md_options_chosen(md_options *o, const char *name);
 
-/* One line per group: "model: layers 4, dim 128 (chosen), heads 4 (default)". */
+/* One line per group: "model: layers 4, dim 128 (chosen), heads 4 (default)". Flags that are off,
+ * empty texts and open values that nobody set are left out. */
 mdlm_status md_options_describe(const md_options *o, md_buffer *out, mdlm_error *err);
 /* The option part of --help, wrapped at 100 columns: flag, value, help, default and bounds. */
 mdlm_status md_options_help(const md_options *o, md_buffer *out, mdlm_error *err);

@@ -48,24 +48,41 @@ static const char *origin_note(md_origin origin) {
     md_bug(__FILE__, __LINE__, "unknown origin");
 }
 
-mdlm_status md_options_describe(const md_options *o, md_buffer *out, mdlm_error *err) {
-    size_t slot = 0;
-    for (size_t g = 0; g < o->group_count; g++) {
-        for (const char *c = o->groups[g].title; *c; c++) {
-            char lower = (char)tolower((unsigned char)*c);
-            MD_TRY(md_buffer_append(out, &lower, 1, err));
-        }
-        const char *separator = ": ";
-        for (; slot < o->count && o->slots[slot].group == g; slot++) {
-            const md_option_slot *s = &o->slots[slot];
-            MD_TRY(md_buffer_printf(out, err, "%s%s ", separator, s->option->name));
-            MD_TRY(put_value(s, out, err));
-            MD_TRY(md_buffer_text(out, origin_note(s->origin), err));
-            separator = ", ";
-        }
-        MD_TRY(md_buffer_text(out, "\n", err));
+/* Left out of a description: what nobody asked for and nothing follows from. */
+static bool is_silent(const md_option_slot *s) {
+    if (s->origin != MD_ORIGIN_DEFAULT) return false;
+    if (s->option->type == MD_OPTION_FLAG) return !*(const bool *)s->place;
+    if (s->option->type == MD_OPTION_TEXT) return !**(const char *const *)s->place;
+    return md_option_slot_is_open(s);
+}
+
+static mdlm_status put_title(const char *title, md_buffer *out, mdlm_error *err) {
+    for (const char *c = title; *c; c++) {
+        char lower = (char)tolower((unsigned char)*c);
+        MD_TRY(md_buffer_append(out, &lower, 1, err));
     }
-    return MDLM_OK;
+    return md_buffer_text(out, ": ", err);
+}
+
+mdlm_status md_options_describe(const md_options *o, md_buffer *out, mdlm_error *err) {
+    bool open = false; /* a line */
+    size_t group = 0;
+    for (size_t i = 0; i < o->count; i++) {
+        const md_option_slot *s = &o->slots[i];
+        if (is_silent(s)) continue;
+        if (open && s->group == group) {
+            MD_TRY(md_buffer_text(out, ", ", err));
+        } else {
+            if (open) MD_TRY(md_buffer_text(out, "\n", err));
+            MD_TRY(put_title(o->groups[s->group].title, out, err));
+        }
+        MD_TRY(md_buffer_printf(out, err, "%s ", s->option->name));
+        MD_TRY(put_value(s, out, err));
+        MD_TRY(md_buffer_text(out, origin_note(s->origin), err));
+        open = true;
+        group = s->group;
+    }
+    return open ? md_buffer_text(out, "\n", err) : MDLM_OK;
 }
 
 /* "-p, --prompt, --text TEXT" */

@@ -20,8 +20,7 @@
       "auto|all|val|train: part of the text; auto is all of it, or of the run's own corpus the " \
       "validation part") \
     X(INT, window, 0, 2, 1048576, "tokens in a window; the trained length if not given") \
-    X(INT, batch_size, 16, 1, 65536, "windows in one call of the network") \
-    X(CHOICE, weights, "best", 0, 0, "best=ema: the averaged weights of the best validation")
+    X(INT, batch_size, 16, 1, 65536, "windows in one call of the network")
 
 typedef struct eval_options {
     EVAL_OPTIONS(MD_OPTION_FIELD)
@@ -150,7 +149,16 @@ static mdlm_status choose_corpus(job *j, mdlm_error *err) {
     const char *path = md_cli_argument(j->cli);
     md_corpus *own = NULL, *other = NULL;
     mdlm_status status = MDLM_OK;
-    MD_GOTO(done, status, open_own(j, &own, err));
+    mdlm_error reason = {0};
+    status = open_own(j, &own, &reason);
+    if (status != MDLM_OK && !path) {
+        status = md_fail(err, status, "%s", reason.message);
+        goto done;
+    }
+    if (status != MDLM_OK) {
+        md_cli_note(j->cli, "note: cannot tell whether this is the run's own corpus: %s",
+                    reason.message);
+    }
     if (!path && !own) {
         status = md_fail(err, MDLM_USAGE, "'%s' keeps no corpus: name a text, mdlm eval text.txt",
                          j->cli->model);
@@ -252,7 +260,7 @@ static mdlm_status print_json(const job *j, const md_evaluation *e, mdlm_error *
     md_json_put_int(&line, "bytes", e->bytes);
     md_json_put_string(&line, "method", j->opt->method);
     md_json_put_string(&line, "split", j->split);
-    md_json_put_string(&line, "weights", j->opt->weights);
+    md_json_put_string(&line, "weights", j->cli->common.weights);
     return md_json_end(&line, err);
 }
 
@@ -266,7 +274,7 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
     md_cli_note(cli, "%s: split %s, %lld draws%s in windows of %lld%s, weights %s%s, seed %lld%s",
                 cli->model, j.split, (long long)j.opt->mc, md_cli_defaulted(cli, "mc"),
                 j.opt->window > 0 ? (long long)j.opt->window : mdlm_info(j.model).seq_len,
-                md_cli_defaulted(cli, "window"), j.opt->weights, md_cli_defaulted(cli, "weights"),
+                md_cli_defaulted(cli, "window"), cli->common.weights, md_cli_defaulted(cli, "weights"),
                 (long long)cli->common.seed, md_cli_defaulted(cli, "seed"));
     MD_GOTO(done, status, score(&j, &result, err));
     status = cli->common.json ? print_json(&j, &result, err) : print_text(&result, err);

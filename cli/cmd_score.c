@@ -39,6 +39,9 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
     how.draws = (int)opt->mc;
     how.seed = (uint64_t)cli->common.seed;
     MD_TRY(md_cli_load(cli, &model, err));
+    md_cli_note(cli, "%s: %lld draws%s, seed %lld%s", cli->model, (long long)opt->mc,
+                md_cli_defaulted(cli, "mc"), (long long)cli->common.seed,
+                md_cli_defaulted(cli, "seed"));
     mdlm_status status = mdlm_score(model, opt->prompt, strlen(opt->prompt), opt->response,
                                     strlen(opt->response), &how, &r, err);
     mdlm_free(model);

@@ -7,11 +7,25 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/memory.h"
+#include "train/checkpoint.h"
 
 #define MD_OPTION_STRUCT md_cli_common
 const md_option md_cli_model_table[] = {MD_CLI_MODEL_OPTIONS(MD_OPTION_ROW){0}};
 const md_option md_cli_common_table[] = {MD_CLI_COMMON_OPTIONS(MD_OPTION_ROW){0}};
 #undef MD_OPTION_STRUCT
+
+/* The file of the weights that --weights names; *path stays NULL for the published ones. */
+static mdlm_status find_weights(const md_cli *cli, char **path, mdlm_error *err) {
+    const char *name = cli->common.weights;
+    char *folder = NULL;
+    if (!strcmp(name, "best")) return MDLM_OK;
+    MD_TRY(md_checkpoint_newest(cli->model, &folder, err));
+    bool raw = !strcmp(name, "raw");
+    *path = md_path_join(folder, raw ? "raw.safetensors" : "ema.safetensors", err);
+    md_free(folder);
+    return *path ? MDLM_OK : MDLM_RUNTIME;
+}
 
 mdlm_status md_cli_load(const md_cli *cli, mdlm_model **out, mdlm_error *err) {
     if (!*cli->common.model && !md_is_dir(cli->model)) {
@@ -20,8 +34,13 @@ mdlm_status md_cli_load(const md_cli *cli, mdlm_model **out, mdlm_error *err) {
                        "model with --model",
                        cli->model);
     }
-    mdlm_load_options opt = {.threads = cli->threads, .kernels = cli->kernels};
-    return mdlm_load(cli->model, &opt, out, err);
+    char *weights = NULL;
+    MD_TRY(find_weights(cli, &weights, err));
+    mdlm_load_options opt = {
+        .threads = cli->threads, .kernels = cli->kernels, .weights = weights};
+    mdlm_status status = mdlm_load(cli->model, &opt, out, err);
+    md_free(weights);
+    return status;
 }
 
 const char *md_cli_argument(const md_cli *cli) {

@@ -24,7 +24,10 @@
 #define MD_CLI_DEFAULT_RUN "mdlm-run"
 
 #define MD_CLI_MODEL_OPTIONS(X) \
-    X(TEXT, model, "", 0, 0, "run folder or Hugging Face model folder; empty: the run")
+    X(TEXT, model, "", 0, 0, "run folder or Hugging Face model folder; empty: the run") \
+    X(CHOICE, weights, "best", 0, 0, \
+      "best=ema|last|raw: of a run: averaged at the best validation, averaged at the last " \
+      "checkpoint, or that checkpoint's without averaging")
 
 #define MD_CLI_COMMON_OPTIONS(X) \
     X(TEXT, run, "", 0, 0, "run folder; empty: " MD_CLI_DEFAULT_RUN) \

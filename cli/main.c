@@ -20,8 +20,10 @@ static const md_command *const commands[] = {MD_COMMANDS(COMMAND_ROW)};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static const md_option_alias common_aliases[] = {
-    {"-s", "seed"}, {"-t", "threads"}, {"-q", "quiet"}, {"-h", "help"}, {"-V", "version"}};
-static const md_option_alias model_aliases[] = {{"-m", "model"}};
+    {"-s", "seed"}, {"-t", "threads"}, {"-q", "quiet"},
+    {"-h", "help"}, {"-V", "version"}, {NULL, NULL},
+};
+static const md_option_alias model_aliases[] = {{"-m", "model"}, {NULL, NULL}};
 
 static const char overview[] =
     "mdlm: train and run masked-diffusion language models\n"
@@ -84,11 +86,13 @@ static const md_command *find_command(const char *name) {
     return NULL;
 }
 
-static size_t add_aliases(md_option_alias *all, size_t count, const md_option_alias *more,
-                          size_t more_count) {
-    MD_BUG_IF(count + more_count >= MD_CLI_MAX_ALIASES);
-    memcpy(all + count, more, more_count * sizeof *more);
-    return count + more_count;
+/* Adds a list that ends with {NULL, NULL}, or none; returns how many there are now. */
+static size_t add_aliases(md_option_alias *all, size_t count, const md_option_alias *more) {
+    for (; more && more->flag; more++) {
+        MD_BUG_IF(count + 1 >= MD_CLI_MAX_ALIASES);
+        all[count++] = *more;
+    }
+    return count;
 }
 
 /* The command's own tables first, then the model's place, then what all commands share. */
@@ -96,20 +100,17 @@ static md_options *bind_options(md_cli *cli, mdlm_error *err) {
     const md_command *c = cli->command;
     md_option_group groups[MD_CLI_MAX_SECTIONS + 2];
     md_option_alias aliases[MD_CLI_MAX_ALIASES] = {{0}};
-    size_t count = 0, alias_count = 0, own = 0;
+    size_t count = 0, alias_count = add_aliases(aliases, 0, c->aliases);
     for (const md_cli_section *s = c->sections; s && s->title; s++) {
         MD_BUG_IF(count == MD_CLI_MAX_SECTIONS);
         groups[count++] = (md_option_group){s->title, s->table, cli->settings};
     }
-    while (c->aliases && c->aliases[own].flag) own++;
-    alias_count = add_aliases(aliases, alias_count, c->aliases, own);
     if (c->has_model) {
         groups[count++] = (md_option_group){"Model", md_cli_model_table, &cli->common};
-        alias_count = add_aliases(aliases, alias_count, model_aliases, 1);
+        alias_count = add_aliases(aliases, alias_count, model_aliases);
     }
     groups[count++] = (md_option_group){"General", md_cli_common_table, &cli->common};
-    add_aliases(aliases, alias_count, common_aliases,
-                sizeof common_aliases / sizeof *common_aliases);
+    add_aliases(aliases, alias_count, common_aliases);
     return md_options_new(groups, count, aliases, err);
 }
 

@@ -1,4 +1,4 @@
-/* tests/test_metrics.c: the record of a training and its picture (train/metrics.h, train/plot.h). */
+/* tests/test_metrics.c: the record of a training, and its picture (train/metrics.h, plot.h). */
 #include <float.h>
 #include <math.h>
 #include <signal.h>

@@ -86,7 +86,7 @@ void md_plan_training(md_train_settings *s, md_options *o, const md_corpus_stats
     }
     int64_t tenth = s->steps / 10 > 0 ? s->steps / 10 : 1;
     choose(o, "warmup", &s->warmup, tenth < 100 ? tenth : 100);
-    choose(o, "eval_every", &s->eval_every, s->steps / 20 > 0 ? s->steps / 20 : 1);
+    choose(o, "eval_every", &s->eval_every, s->steps > 200 ? s->steps / 20 : 10);
     choose(o, "sample_every", &s->sample_every, tenth);
     choose(o, "save_every", &s->save_every, tenth);
 }

@@ -8,7 +8,8 @@ make_corpus corpus.txt
 stop_after() {
   prefix=""
   env --default-signal=INT true 2>/dev/null && prefix="env --default-signal=INT"
-  $prefix "$mdlm" train $tiny --steps 1000000 --run "$2" corpus.txt >out.txt 2>err.txt &
+  $prefix "$mdlm" train $tiny --steps 1000000 --eval-every 50 --save-every 50 --run "$2" \
+    corpus.txt >out.txt 2>err.txt &
   child=$!
   tries=0
   while [ ! -s "$2/metrics.jsonl" ] && [ $tries -lt 100 ]; do

@@ -20,8 +20,8 @@ check "a foreign text is scored whole" grep -q '"bytes":3[0-9]*,.*"split":"all"'
 expect 0 "" "$mdlm" eval corpus.txt --split all --json
 check "--split all scores everything" grep -q '"bytes":20[0-9][0-9][0-9],.*"split":"all"' out.txt
 expect 0 "" "$mdlm" eval other.txt --draws 4 --quiet
-check "the human result has four units" test "$(grep -cE 'nats/token|nats/byte|bits/byte|per token' \
-  out.txt)" -eq 4
+check "the human result has four units" \
+  test "$(grep -cE 'nats/token|nats/byte|bits/byte|per token' out.txt)" -eq 4
 check "--quiet is quiet" test ! -s err.txt
 
 expect 0 "" "$mdlm" score -p Once -r ' upon a' --json
