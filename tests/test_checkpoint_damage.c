@@ -78,6 +78,24 @@ START_TEST(a_missing_file_falls_back) {
 }
 END_TEST
 
+START_TEST(a_manifest_that_does_not_vouch_for_every_file_falls_back) {
+    static const char *const files[] = {"raw.safetensors", "optimizer.safetensors", "state.json"};
+    training t = train_to(2, 2);
+    for (int i = 0; i < 3; i++) {
+        char path[512];
+        cJSON *json = NULL;
+        assert_ok(save(&t, 2, 2));
+        snprintf(path, sizeof path, "%s", in_run("step-2/manifest.json"));
+        assert_ok(md_json_load(path, 1 << 16, &json, &err));
+        cJSON_DeleteItemFromObject(cJSON_GetObjectItem(json, "files"), files[i]);
+        assert_ok(md_json_save(path, json, &err));
+        cJSON_Delete(json);
+        assert_falls_back(files[i], "does not list");
+    }
+    free_training(&t);
+}
+END_TEST
+
 START_TEST(a_missing_manifest_falls_back) {
     training t = train_to(2, 2);
     unlink(in_run("step-2/manifest.json"));
@@ -153,6 +171,13 @@ START_TEST(a_forged_file_with_a_matching_hash_is_still_checked) {
     forge(path, "raw.safetensors");
     assert_falls_back("raw.safetensors", "has no tensor 'blocks.0.weight'");
 
+    md_st_source extra[] = {{"blocks.0.weight", MD_ST_F32, 2, {ROWS, COLS}, values},
+                            {"norm", MD_ST_F32, 1, {COLS}, values},
+                            {"unknown", MD_ST_F32, 1, {COLS}, values}};
+    assert_ok(md_safetensors_write(path, extra, 3, NULL, &err));
+    forge(path, "raw.safetensors");
+    assert_falls_back("raw.safetensors", "expected 2 tensors, found 3");
+
     md_params_values(t.params)[SIZE - 1] = 1;
     assert_ok(save(&t, 2, 2));
     snprintf(path, sizeof path, "%s", in_run("step-2/optimizer.safetensors"));
@@ -219,6 +244,7 @@ int main(void) {
     add_case(s, a_truncated_file_falls_back);
     add_case(s, a_flipped_bit_in_any_file_falls_back);
     add_case(s, a_missing_file_falls_back);
+    add_case(s, a_manifest_that_does_not_vouch_for_every_file_falls_back);
     add_case(s, a_missing_manifest_falls_back);
     add_case(s, a_manifest_that_lies_about_a_size_falls_back);
     add_case(s, a_hostile_manifest_falls_back);

@@ -16,7 +16,7 @@ enum { V = 259, MASK = 256, END = 257, PADDING = 258, LONGEST = 64, MOST = 64 };
 
 /* A network that remembers what it was asked. */
 typedef struct network {
-    int uniform; /* its vocabulary when it knows nothing; 0: logits depend on the token before and
+    int uniform; /* its vocabulary when it knows nothing; 0: logits depend on the tokens beside and
                     on the position */
     int calls;
     int largest; /* canvases in a call */
@@ -39,9 +39,10 @@ static mdlm_status predict(void *context, const int32_t *ids, int B, int T, cons
     for (int r = 0; r < count; r++) {
         n->wrong += ids[rows[r]] != MASK;
         const int before = rows[r] % T > 0 ? ids[rows[r] - 1] : 0;
+        const int after = rows[r] % T < T - 1 ? ids[rows[r] + 1] : 0;
         float *row = logits + (size_t)r * (size_t)vocab;
         for (int v = 0; v < vocab; v++) {
-            float x = (float)((v * 31 + before * 17 + rows[r] % T) % 13) * 0.3F;
+            float x = (float)((v * 31 + before * 17 + after * 5 + rows[r] % T) % 13) * 0.3F;
             row[v] = n->uniform ? 2.5F : x;
         }
         row[MASK] = 9; /* shows if it is not taken out */

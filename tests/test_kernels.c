@@ -4,7 +4,7 @@
  * ordinary, large, zero and denormal, with -infinity where scores may be masked. Tolerances are
  * bounds on rounding: eps per operation, times the sum of the magnitudes that an element is made of
  * (any order of a sum of n terms stays within n eps of it), plus a few denormals for underflow.
- * Arena memory has poisoned ends under AddressSanitizer: writing or reading past a row is seen there.
+ * Arena memory has poisoned ends under AddressSanitizer: access past a matrix is seen there.
  */
 #include <cblas.h>
 #include <float.h>
@@ -37,7 +37,8 @@ typedef struct bench {
 } bench;
 
 static double random_value(bench *b, int64_t i) {
-    return 4 * md_uniform((md_rng){.seed = 8, .stream = MD_STREAM_NOISE}, b->draws, (uint32_t)i) - 2;
+    md_rng rng = {.seed = 8, .stream = MD_STREAM_NOISE};
+    return 4 * md_uniform(rng, b->draws, (uint32_t)i) - 2;
 }
 
 static float *new_floats(bench *b, int64_t n) {
@@ -73,7 +74,8 @@ static void check_near(const bench *b, const char *what, int64_t i, double found
 
 static void check_same(const bench *b, const char *what, const float *found, const float *expected,
                        int64_t n) {
-    for (int64_t i = 0; i < n; i++) check_near(b, what, i, (double)found[i], (double)expected[i], 0);
+    for (int64_t i = 0; i < n; i++)
+        check_near(b, what, i, (double)found[i], (double)expected[i], 0);
 }
 
 /* Runs `check` for every set but the plain one, every size and kind of numbers. */
@@ -223,7 +225,8 @@ static void check_rms_norm_backward(bench *b) {
             double s = (double)rstd[i / C], sum = 0;
             for (int c = 0, at0 = i / C * C; c < C; c++)
                 sum += fabs((double)w[c] * (double)dy[at0 + c] * (double)x[at0 + c]);
-            double scale = fabs((double)w[i % C] * (double)dy[i]) + fabs((double)x[i]) * sum * s * s / C;
+            double scale = fabs((double)w[i % C] * (double)dy[i]);
+            scale += fabs((double)x[i]) * sum * s * s / C;
             check_near(b, "dx", i, (double)dx[i], (double)dx_ref[i],
                        (C + 8) * EPS * (s * scale + fabs((double)dx0[i])));
         }
@@ -509,8 +512,8 @@ static void check_adamw(bench *b) {
             double v = 4 * EPS * ((double)old.v[i] + g * g) + TINY;
             /* The step is m / sqrt(v): their errors, relative to it, and a few roundings more. */
             double root = sqrt((double)ref.v[i] / 0.0975) + 1e-8;
-            double step = m / 0.19 / root +
-                          fabs((double)ref.m[i]) / 0.19 / root * (16 * EPS + 0.5 * v / 0.0975 / root / root);
+            double relative = 16 * EPS + 0.5 * v / 0.0975 / root / root;
+            double step = (m + fabs((double)ref.m[i]) * relative) / 0.19 / root;
             double moved = 4 * EPS * w + 0.01 * step;
             check_near(b, "m", i, (double)s.m[i], (double)ref.m[i], m);
             check_near(b, "v", i, (double)s.v[i], (double)ref.v[i], v);
@@ -682,7 +685,7 @@ START_TEST(a_nan_is_never_masked) {
 }
 END_TEST
 
-/* --- extremes that a formula without care does not survive ------------------------------------- */
+/* --- extremes that a formula without care does not survive ----------------------------------- */
 
 static void check_extremes(bench *b) {
     int n = b->cols;

@@ -150,17 +150,18 @@ END_TEST
 START_TEST(resuming_drops_the_lines_of_later_steps) {
     md_metrics *m = opened(0);
     for (int step = 1; step <= 6; step++) add_train(m, step, 3.0 / step);
+    add_val(m, 3, 2, true);
     add_val(m, 4, 1, true);
     add_val(m, 5, 0.5, true);
     md_metrics_close(m);
     m = opened(4);
-    char *svg = picture(m); /* the rows read back are drawn: 4 and 1, the best of them at step 4 */
+    char *svg = picture(m); /* the rows read back are drawn */
     ck_assert_ptr_nonnull(strstr(svg, "best 1 at step 4"));
     ck_assert_uint_eq(count(svg, "r=\"8\""), 1);
     add_train(m, 5, 0.25);
     md_metrics_close(m);
     char *text = contents("metrics.jsonl");
-    ck_assert_uint_eq(count(text, "\n"), 6);
+    ck_assert_uint_eq(count(text, "\n"), 7);
     ck_assert_uint_eq(count(text, "{\"step\":4,"), 2);
     ck_assert_uint_eq(count(text, "{\"step\":5,"), 1);
     ck_assert_uint_eq(count(text, "{\"step\":6,"), 0);
@@ -336,6 +337,10 @@ START_TEST(a_high_start_does_not_flatten_the_rest) {
     double y[64];
     char *svg = plotted(points, N);
     ck_assert_double_le(y[labels(svg, y) - 1], 2.5);
+    md_free(svg);
+    for (int i = 0; i < 4; i++) points[i].value = 2.5; /* mild: it stays in the picture */
+    svg = plotted(points, N);
+    ck_assert_double_ge(y[labels(svg, y) - 1], 2.5);
     md_free(svg);
     points[50].value = 50; /* late, so it is news */
     svg = plotted(points, N);

@@ -23,9 +23,12 @@ static md_tokenizer *make(int kind) {
     texts t;
     md_tokenizer *tok = NULL;
     md_bpe_options opt = {.vocab_size = 320, .nfc = kind == 3};
-    if (kind == 0) assert_ok(md_tokenizer_bytes(&tok, &err));
-    else if (kind == 1) assert_ok(md_tokenizer_train_chars(shakespeare(&t), &tok, &err));
-    else assert_ok(md_tokenizer_train_bpe(shakespeare(&t), &opt, &tok, &err));
+    if (kind == 0)
+        assert_ok(md_tokenizer_bytes(&tok, &err));
+    else if (kind == 1)
+        assert_ok(md_tokenizer_train_chars(shakespeare(&t), &tok, &err));
+    else
+        assert_ok(md_tokenizer_train_bpe(shakespeare(&t), &opt, &tok, &err));
     return tok;
 }
 
@@ -90,9 +93,10 @@ START_TEST(random_bytes_come_back) {
 END_TEST
 
 START_TEST(text_in_many_scripts_comes_back) {
-    static const char text[] = "To be, or not to be? \u4f60\u597d \u0434\u0430\u0301 \u00e9t\u00e9, "
-                               "\u0928\u092e\u0938\u094d\u0924\u0947 \U0001f468\u200d\U0001f469 "
-                               "\u05e9\u05dc\u05d5\u05dd \uac00\ub098 \u0e01\u0e47\t\r\n  \u00a0 x";
+    static const char text[] =
+        "To be, or not to be? \u4f60\u597d \u0434\u0430\u0301 \u00e9t\u00e9, "
+        "\u0928\u092e\u0938\u094d\u0924\u0947 \U0001f468\u200d\U0001f469 "
+        "\u05e9\u05dc\u05d5\u05dd \uac00\ub098 \u0e01\u0e47\t\r\n  \u00a0 x";
     check_text(text, sizeof text - 1);
     check_text("", 0);
     check_text("\0a\0", 3);
@@ -101,9 +105,9 @@ END_TEST
 
 START_TEST(broken_utf8_comes_back) {
     static const char *const broken[] = {
-        "\xe4\xbd",          "to \xe4\xbd be", "\xf0\x9f\x98", "\xc3",         "\x80\x80 be",
-        "\xed\xa0\x80",      "\xc0\xaf",       "\xf5\x80\x80\x80", "\xff\xfe", "\xf4\x90\x80\x80",
-        "a\xe4\xe4\xbd\xa0", "\xef\xbf",
+        "\xe4\xbd",    "to \xe4\xbd be",   "\xf0\x9f\x98",      "\xc3",
+        "\x80\x80 be", "\xed\xa0\x80",     "\xc0\xaf",          "\xf5\x80\x80\x80",
+        "\xff\xfe",    "\xf4\x90\x80\x80", "a\xe4\xe4\xbd\xa0", "\xef\xbf",
     };
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         check_text(broken[i], strlen(broken[i]));
@@ -171,6 +175,27 @@ START_TEST(characters_are_sorted_and_the_rest_falls_back_to_bytes) {
 }
 END_TEST
 
+static mdlm_status nul_next(void *context, const char **text, size_t *size, mdlm_error *err) {
+    int *left = context;
+    (void)err;
+    *text = "a\0b";
+    *size = (*left)-- > 0 ? 3 : 0;
+    return MDLM_OK;
+}
+
+START_TEST(the_character_nul_stays_a_byte) {
+    mdlm_error err = {0};
+    md_tokenizer *tok = NULL;
+    int left = 1;
+    assert_ok(md_tokenizer_train_chars((md_text_source){nul_next, &left}, &tok, &err));
+    check_ids(tok, "a\0b", 3, (int32_t[]){0, 2, 1}, 3);
+    md_tokenizer *loaded = saved_and_loaded(tok);
+    check_ids(loaded, "a\0b", 3, (int32_t[]){0, 2, 1}, 3);
+    md_tokenizer_free(tok);
+    md_tokenizer_free(loaded);
+}
+END_TEST
+
 START_TEST(control_characters_and_quotes_survive_the_file) {
     mdlm_error err = {0};
     char text[130] = {0};
@@ -204,9 +229,15 @@ START_TEST(special_tokens_and_ids_out_of_range_decode_to_nothing) {
         assert_ok(md_tokenizer_encode(tok, "b", 1, &ids, &err));
         ck_assert_uint_eq(ids.count, 1);
         int32_t b = ids.data[0];
-        int32_t list[] = {md_tokenizer_mask(tok), b,  md_tokenizer_end_of_text(tok),
-                          -1,                     b,  md_tokenizer_vocab_size(tok),
-                          INT32_MAX,              INT32_MIN, md_tokenizer_padding(tok)};
+        int32_t list[] = {md_tokenizer_mask(tok),
+                          b,
+                          md_tokenizer_end_of_text(tok),
+                          -1,
+                          b,
+                          md_tokenizer_vocab_size(tok),
+                          INT32_MAX,
+                          INT32_MIN,
+                          md_tokenizer_padding(tok)};
         size_t count = sizeof list / sizeof *list;
         assert_ok(md_buffer_text(&text, "x", &err));
         assert_ok(md_tokenizer_decode(tok, list, count, &text, &err));
@@ -313,6 +344,7 @@ int main(void) {
     suite_case(s, loading_keeps_the_kind_and_every_id);
     suite_case(s, a_byte_is_its_own_id);
     suite_case(s, characters_are_sorted_and_the_rest_falls_back_to_bytes);
+    suite_case(s, the_character_nul_stays_a_byte);
     suite_case(s, control_characters_and_quotes_survive_the_file);
     suite_case(s, special_tokens_are_never_read_from_text);
     suite_case(s, special_tokens_and_ids_out_of_range_decode_to_nothing);

@@ -182,8 +182,8 @@ END_TEST
 START_TEST(a_spelling_with_two_ids_is_refused) {
     char *dir = bpe_folder();
     cJSON *root = read_json(dir, "tokenizer.json");
-    cJSON *vocab = cJSON_GetObjectItemCaseSensitive(
-        cJSON_GetObjectItemCaseSensitive(root, "model"), "vocab");
+    cJSON *vocab =
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "model"), "vocab");
     ck_assert_ptr_nonnull(cJSON_AddNumberToObject(vocab, "lo", 268));
     write_json(dir, "tokenizer.json", root);
     check_refused(dir, "'lo' has two ids: 256 and 268");
@@ -216,6 +216,9 @@ START_TEST(added_tokens_with_faults_are_refused) {
         {"added_tokens", "[{\"id\": 268, \"content\": \"<|mask|>\", \"special\": true}]",
          "'<|mask|>' has two ids"},
         {"added_tokens", "[{\"id\": 97, \"content\": \"a\", \"special\": true}]", "0x61 has no"},
+        {"added_tokens", "[{\"id\": 256, \"content\": \"lo\", \"special\": true}]",
+         "merge 0 uses the special token 'lo'"},
+        {"added_tokens", "[]", "mask_token '<|mask|>' of tokenizer_config.json is not a special"},
     };
     CHECK_CHANGES(bpe_folder, changes);
 }
@@ -277,8 +280,8 @@ START_TEST(merges_may_be_strings_or_pairs) {
     char *dir = bpe_folder();
     check_same_ids(dir, expected, 3);
     cJSON *root = read_json(dir, "tokenizer.json");
-    cJSON *merges = cJSON_GetObjectItemCaseSensitive(
-        cJSON_GetObjectItemCaseSensitive(root, "model"), "merges");
+    cJSON *merges =
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "model"), "merges");
     for (int i = 0; i < cJSON_GetArraySize(merges); i += 2) { /* both forms in one file */
         char text[32];
         snprintf(text, sizeof text, "%s", cJSON_GetArrayItem(merges, i)->valuestring);
@@ -297,9 +300,9 @@ END_TEST
 START_TEST(the_saved_file_is_what_hugging_face_writes) {
     char *dir = bpe_folder();
     cJSON *root = read_json(dir, "tokenizer.json");
-    cJSON *expected = cJSON_Parse(
-        "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,"
-        "\"use_regex\":true}");
+    cJSON *expected =
+        cJSON_Parse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,"
+                    "\"use_regex\":true}");
     const cJSON *model = cJSON_GetObjectItemCaseSensitive(root, "model");
     const cJSON *vocab = cJSON_GetObjectItemCaseSensitive(model, "vocab");
     const cJSON *pre = cJSON_GetObjectItemCaseSensitive(root, "pre_tokenizer");
@@ -308,8 +311,8 @@ START_TEST(the_saved_file_is_what_hugging_face_writes) {
     static const struct {
         const char *name;
         int id;
-    } known[] = {{"\u0120", ' '}, {"\u010a", '\n'}, {"\u0100", 0}, {"\u0143", 0xad},
-                 {"\u0142", 0xa0}, {"\u0121", 0x7f}, {"\u00ff", 0xff}, {"!", '!'},
+    } known[] = {{"\u0120", ' '},       {"\u010a", '\n'}, {"\u0100", 0},    {"\u0143", 0xad},
+                 {"\u0142", 0xa0},      {"\u0121", 0x7f}, {"\u00ff", 0xff}, {"!", '!'},
                  {"\u0120newest", 264}, {"<|mask|>", 265}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(vocab, known[i].name);

@@ -96,7 +96,9 @@ START_TEST(spaces_beyond_ascii_are_spaces_but_lead_no_word) {
 END_TEST
 
 START_TEST(bytes_that_are_not_utf8_are_other_symbols) {
-    check_words("a\xff" "b", "a|\xff|b");
+    check_words("a\xff"
+                "b",
+                "a|\xff|b");
     check_words(" \xff\xfe!", " \xff\xfe!");
     check_words("a\xe4\xbd", "a|\xe4\xbd");
     check_words("a\xed\xa0\x80", "a|\xed\xa0\x80");
@@ -144,7 +146,9 @@ START_TEST(normalisation_composes_and_orders_marks) {
 END_TEST
 
 START_TEST(normalisation_keeps_invalid_bytes) {
-    check_nfc_text("\xff" "e\u0301\xc3", "\xff\u00e9\xc3");
+    check_nfc_text("\xff"
+                   "e\u0301\xc3",
+                   "\xff\u00e9\xc3");
     check_nfc_text("e\xcc", "e\xcc");
     check_nfc_text("e\xff\u0301", "e\xff\u0301");
     check_nfc("e\0\u0301", 4, "e\0\u0301", 4);
@@ -152,8 +156,8 @@ START_TEST(normalisation_keeps_invalid_bytes) {
 END_TEST
 
 START_TEST(normalisation_agrees_with_utf8proc_even_on_long_runs_of_marks) {
-    static const int32_t starts[] = {'a', 'E', 0x3b1, 0x1112, 0x1161, 0x11ab, 0xac00, 0x915,
-                                     0x212b, 0x1f82, ' ', 0x4e00};
+    static const int32_t starts[] = {'a',    'E',   0x3b1,  0x1112, 0x1161, 0x11ab,
+                                     0xac00, 0x915, 0x212b, 0x1f82, ' ',    0x4e00};
     for (uint64_t seed = 0; seed < 40; seed++) {
         char text[8000];
         size_t size = 0;

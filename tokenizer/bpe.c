@@ -16,8 +16,8 @@ mdlm_status md_bpe_add(md_bpe *bpe, md_merge merge, mdlm_error *err) {
     void *grown = md_grow(bpe->merges, &bpe->capacity, bpe->count + 1, sizeof *bpe->merges, err);
     if (!grown) return MDLM_RUNTIME;
     bpe->merges = grown;
-    MD_TRY(md_key_map_put(&bpe->ranks, key, (uint64_t)bpe->count << 32 | (uint32_t)merge.result,
-                          err));
+    MD_TRY(
+        md_key_map_put(&bpe->ranks, key, (uint64_t)bpe->count << 32 | (uint32_t)merge.result, err));
     bpe->merges[bpe->count++] = merge;
     return MDLM_OK;
 }
@@ -84,8 +84,7 @@ static uint64_t heap_item(uint64_t merge, size_t place) {
 static void queue_pair(const md_bpe *bpe, md_bpe_scratch *s, size_t *queued, const int32_t *ids,
                        uint32_t place) {
     md_bpe_node *node = &s->nodes[place];
-    node->merge = node->next == NOWHERE ? MD_KEY_NONE
-                                        : merge_of(bpe, ids[place], ids[node->next]);
+    node->merge = node->next == NOWHERE ? MD_KEY_NONE : merge_of(bpe, ids[place], ids[node->next]);
     if (node->merge != MD_KEY_NONE) heap_push(s->heap, queued, heap_item(node->merge, place));
 }
 
@@ -133,14 +132,14 @@ mdlm_status md_bpe_apply(const md_bpe *bpe, md_bpe_scratch *scratch, int32_t *id
     if (*count > INT32_MAX) {
         return md_fail(err, MDLM_INPUT, "a word of %zu bytes is too long for merges", *count);
     }
-    void *nodes = md_grow(scratch->nodes, &scratch->node_capacity, *count,
-                          sizeof *scratch->nodes, err);
+    void *nodes =
+        md_grow(scratch->nodes, &scratch->node_capacity, *count, sizeof *scratch->nodes, err);
     if (!nodes) return MDLM_RUNTIME;
     scratch->nodes = nodes;
     /* A merge takes at least one entry out and puts at most two in; there are fewer merges and
      * fewer entries at the start than symbols. */
-    void *heap = md_grow(scratch->heap, &scratch->heap_capacity, 2 * *count,
-                         sizeof *scratch->heap, err);
+    void *heap =
+        md_grow(scratch->heap, &scratch->heap_capacity, 2 * *count, sizeof *scratch->heap, err);
     if (!heap) return MDLM_RUNTIME;
     scratch->heap = heap;
     *count = apply_long(bpe, scratch, ids, *count);

@@ -44,9 +44,8 @@ mdlm_status md_bpe_apply(const md_bpe *bpe, md_bpe_scratch *scratch, int32_t *id
 
 /* Learns up to `merges` merges. Words have `counts`; ids 0..255 are the bytes and the merge of
  * rank r makes id 256 + r. Always the pair that occurs most often, of equals the one with the
- * smaller ids; stops when none occurs twice. A pair is passed over when its bytes are a token
- * already (ids stay one-to-one with byte strings) or more than MD_LONGEST_PIECE. `tokens` is an
- * empty interner and receives the bytes of the ids. */
+ * smaller ids; stops when none occurs twice. A pair of more than MD_LONGEST_PIECE bytes is passed
+ * over. `tokens` is an empty interner and receives the bytes of the ids. */
 enum { MD_LONGEST_PIECE = 256 };
 mdlm_status md_bpe_learn(const md_interner *words, const int64_t *counts, size_t merges,
                          md_bpe *bpe, md_interner *tokens, mdlm_error *err);

@@ -119,8 +119,10 @@ static mdlm_status raise(trainer *t, int32_t left, int32_t right, uint32_t place
     MD_TRY(new_sighting(t, place, &at, err));
     pair *p = &t->pairs[which];
     p->count += t->counts[t->words[place]];
-    if (p->first == NOWHERE) p->first = at;
-    else t->seen[p->last].next = at;
+    if (p->first == NOWHERE)
+        p->first = at;
+    else
+        t->seen[p->last].next = at;
     p->last = at;
     return MDLM_OK;
 }
@@ -220,8 +222,10 @@ static mdlm_status learn(trainer *t, size_t merges, md_bpe *bpe, md_interner *to
         size_t size, index;
         md_merge merge = {(int32_t)(top.key >> 32), (int32_t)top.key, (int32_t)tokens->count};
         if (!joined(tokens, merge, bytes, &size)) continue;
-        if (md_interner_find(tokens, bytes, size) != MD_NOT_FOUND) continue;
         MD_TRY(md_interner_add(tokens, bytes, size, &index, err));
+        /* Never the bytes of an older token: a merge happens everywhere at once, so wherever the
+         * parts of both ways to cut those bytes existed, the same way was taken. */
+        MD_BUG_IF(index != (size_t)merge.result);
         MD_TRY(md_bpe_add(bpe, merge, err));
         MD_TRY(merge_everywhere(t, top.pair, merge.result, err));
     }

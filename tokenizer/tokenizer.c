@@ -146,8 +146,8 @@ done:
     return status;
 }
 
-mdlm_status md_tokenizer_encode(const md_tokenizer *tok, const char *text, size_t size,
-                                md_ids *ids, mdlm_error *err) {
+mdlm_status md_tokenizer_encode(const md_tokenizer *tok, const char *text, size_t size, md_ids *ids,
+                                mdlm_error *err) {
     md_buffer normal = {0};
     size_t before = ids->count;
     mdlm_status status = MDLM_OK;

@@ -48,7 +48,8 @@ mdlm_status md_tokenizer_bytes(md_tokenizer **out, mdlm_error *err);
 void md_tokenizer_free(md_tokenizer *tok); /* accepts NULL */
 
 /* Training reads the text through a callback that gives the next piece (a document or a part of
- * one, cut at a safe place for the caller) and its size; size 0 ends. Pieces are tokenized apart. */
+ * one, cut at a safe place for the caller) and its size; size 0 ends. Pieces are tokenized apart.
+ */
 typedef struct md_text_source {
     mdlm_status (*next)(void *context, const char **text, size_t *size, mdlm_error *err);
     void *context;
@@ -88,8 +89,8 @@ bool md_tokenizer_is_special(const md_tokenizer *tok, int32_t id);
 
 /* Appends the ids of `size` bytes of text. Linear time (up to a logarithm) for any input. On
  * failure `ids` holds what it held before. */
-mdlm_status md_tokenizer_encode(const md_tokenizer *tok, const char *text, size_t size,
-                                md_ids *ids, mdlm_error *err);
+mdlm_status md_tokenizer_encode(const md_tokenizer *tok, const char *text, size_t size, md_ids *ids,
+                                mdlm_error *err);
 
 /* Appends the bytes of the ids; special tokens and ids out of range add nothing. */
 mdlm_status md_tokenizer_decode(const md_tokenizer *tok, const int32_t *ids, size_t count,

@@ -92,14 +92,13 @@ static mdlm_status read_pre_tokenizer(md_tokenizer_file *f, const cJSON *node, m
 
 static mdlm_status check_decoder(const md_tokenizer_file *f, const cJSON *node, mdlm_error *err) {
     if (f->tok->kind != MD_TOKENIZER_CHARS) {
-        return is_type(node, "ByteLevel") ? MDLM_OK
-                                          : unsupported(f, "decoder", type_of(node), err);
+        return is_type(node, "ByteLevel") ? MDLM_OK : unsupported(f, "decoder", type_of(node), err);
     }
     const cJSON *parts = member(node, "decoders");
     const cJSON *first = cJSON_IsArray(parts) ? parts->child : NULL;
     const cJSON *second = first ? first->next : NULL;
-    if (!is_type(node, "Sequence") || !is_type(first, "ByteFallback") ||
-        !is_type(second, "Fuse") || second->next) {
+    if (!is_type(node, "Sequence") || !is_type(first, "ByteFallback") || !is_type(second, "Fuse") ||
+        second->next) {
         return md_fail(err, MDLM_INPUT,
                        "'%s': decoder '%s' is not supported: with byte_fallback it must be the "
                        "sequence ByteFallback, Fuse",
@@ -121,7 +120,8 @@ static mdlm_status read_tokenizer(md_tokenizer_file *f, mdlm_error *err) {
         return md_fail(err, MDLM_INPUT, "'%s': 'model' is not an object", f->path);
     }
     /* Old files leave the type out; merges give a BPE model away. */
-    bool bpe = member(f->model, "type") ? is_type(f->model, "BPE") : member(f->model, "merges") != 0;
+    bool bpe =
+        member(f->model, "type") ? is_type(f->model, "BPE") : member(f->model, "merges") != 0;
     if (!bpe) return unsupported(f, "model", type_of(f->model), err);
     MD_TRY(refuse_settings(f, err));
     MD_TRY(read_normalizer(f, member(f->root, "normalizer"), err));
@@ -194,9 +194,12 @@ static mdlm_status load_config(const char *folder, cJSON **config, mdlm_error *e
 static mdlm_status locate(const char *path, char **folder, char **file, mdlm_error *err) {
     const char *slash = strrchr(path, '/');
     bool is_dir = md_is_dir(path);
-    if (is_dir) *folder = md_strdup(path, err);
-    else if (slash) *folder = md_strndup(path, (size_t)(slash - path) + 1, err);
-    else *folder = md_strdup(".", err);
+    if (is_dir)
+        *folder = md_strdup(path, err);
+    else if (slash)
+        *folder = md_strndup(path, (size_t)(slash - path) + 1, err);
+    else
+        *folder = md_strdup(".", err);
     if (*folder) *file = is_dir ? md_path_join(path, "tokenizer.json", err) : md_strdup(path, err);
     return *folder && *file ? MDLM_OK : MDLM_RUNTIME;
 }

@@ -101,8 +101,8 @@ static bool add_typed_item(cJSON *array, const char *type) {
 
 static bool add_pipeline(const md_tokenizer *tok, cJSON *root) {
     cJSON *normalizer = tok->nfc ? cJSON_AddObjectToObject(root, "normalizer") : NULL;
-    bool ok = tok->nfc ? normalizer && add_text(normalizer, "type", "NFC")
-                       : add_null(root, "normalizer");
+    bool ok =
+        tok->nfc ? normalizer && add_text(normalizer, "type", "NFC") : add_null(root, "normalizer");
     if (tok->kind != MD_TOKENIZER_CHARS) {
         bool regex = tok->split == md_split_gpt2;
         return ok && add_byte_level(root, "pre_tokenizer", regex) &&

@@ -105,8 +105,8 @@ static mdlm_status order_and_compose(scratch *s, md_buffer *out, mdlm_error *err
         if (end - i > 1) MD_TRY(sort_marks(s, i, end, err));
         i = end > i ? end : i + 1;
     }
-    utf8proc_ssize_t length = utf8proc_normalize_utf32(s->points, (utf8proc_ssize_t)s->count,
-                                                       (utf8proc_option_t)NFC);
+    utf8proc_ssize_t length =
+        utf8proc_normalize_utf32(s->points, (utf8proc_ssize_t)s->count, (utf8proc_option_t)NFC);
     MD_BUG_IF(length < 0);
     for (utf8proc_ssize_t i = 0; i < length; i++) {
         char bytes[4];

@@ -16,9 +16,10 @@ static mdlm_status read_id(const md_tokenizer_file *f, const cJSON *item, const 
                            size_t limit, size_t *id, mdlm_error *err) {
     double value = cJSON_IsNumber(item) ? item->valuedouble : -1;
     if (!(value >= 0 && value < (double)limit) || value != (double)(size_t)value) {
-        return md_fail(err, MDLM_INPUT,
-                       "'%s': the id of '%s' is not an integer from 0 to %zu (there are %zu tokens)",
-                       f->path, name, limit - 1, limit);
+        return md_fail(
+            err, MDLM_INPUT,
+            "'%s': the id of '%s' is not an integer from 0 to %zu (there are %zu tokens)", f->path,
+            name, limit - 1, limit);
     }
     *id = (size_t)value;
     return MDLM_OK;
@@ -124,9 +125,12 @@ static mdlm_status append_claims(md_tokenizer_file *f, const claim *claims, size
             return md_fail(err, MDLM_INPUT, "'%s': token '%s' has two ids: %zu and %zu", f->path,
                            name, index, id);
         }
-        if (claims[id].special) MD_TRY(md_tokenizer_append(f->tok, NULL, 0, name, err));
-        else if (chars) MD_TRY(append_char(f, name, err));
-        else MD_TRY(append_piece(f, name, err));
+        if (claims[id].special)
+            MD_TRY(md_tokenizer_append(f->tok, NULL, 0, name, err));
+        else if (chars)
+            MD_TRY(append_char(f, name, err));
+        else
+            MD_TRY(append_piece(f, name, err));
     }
     return MDLM_OK;
 }
@@ -219,8 +223,8 @@ mdlm_status md_tokenizer_file_merges(md_tokenizer_file *f, mdlm_error *err) {
         MD_GOTO(done, status, merge_id(f, p.right, p.right_size, &m.right, err));
         MD_GOTO(done, status, merge_id(f, joined.data, joined.size, &m.result, err));
         if (md_key_map_get(&bpe->ranks, md_pair_key(m.left, m.right)) != MD_KEY_NONE) {
-            status = md_fail(err, MDLM_INPUT, "'%s': merge %zu is listed twice", f->path,
-                             bpe->count);
+            status =
+                md_fail(err, MDLM_INPUT, "'%s': merge %zu is listed twice", f->path, bpe->count);
             goto done;
         }
         MD_GOTO(done, status, md_bpe_add(bpe, m, err));

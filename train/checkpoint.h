@@ -34,12 +34,13 @@ mdlm_status md_checkpoint_save(const md_checkpoint *c, const char *run, int keep
 /* Loads the newest checkpoint whose manifest verifies into params and optimizer and fills step and
  * state. Every file is untrusted: sizes, hashes, shapes and names are checked first. A damaged one
  * is passed over for the one before it; `note` (may be NULL) then receives one line about it, freed
- * by the caller with md_free, and otherwise NULL. MDLM_USAGE when there is no checkpoint; MDLM_INPUT
- * when none is sound. On failure nothing is changed. */
+ * by the caller with md_free, and otherwise NULL. MDLM_USAGE when there is no checkpoint;
+ * MDLM_INPUT when none is sound. On failure nothing is changed. */
 mdlm_status md_checkpoint_load(md_checkpoint *c, const char *run, char **note, mdlm_error *err);
 
-/* The folder of the newest checkpoint whose manifest verifies (every file is read and hashed); *path
- * freed by the caller. MDLM_USAGE when there is no checkpoint; MDLM_INPUT when none is sound. */
+/* The folder of the newest checkpoint whose manifest verifies (every file is read and hashed);
+ * *path freed by the caller with md_free. MDLM_USAGE when there is no checkpoint; MDLM_INPUT when
+ * none is sound. */
 mdlm_status md_checkpoint_newest(const char *run, char **path, mdlm_error *err);
 
 #endif

@@ -30,6 +30,11 @@ typedef struct md_evaluation {
     double nats_per_byte, bits_per_byte, perplexity; /* perplexity per token: exp(nats_per_token) */
 } md_evaluation;
 
+/* Groups of the error over documents: the document of a window's first token, or, when the part has
+ * only one document, each window. MDLM_USAGE for a seq_len, draws or batch below 1; MDLM_INPUT for
+ * a part that is empty or without a byte of text, or tokens that are not in the denoiser's
+ * vocabulary; MDLM_CANCELLED when on_progress asked for it; MDLM_NUMERIC as md_nelbo_add. `out` is
+ * untouched on failure. */
 mdlm_status md_evaluate_corpus(const md_denoiser *denoiser, const md_corpus *corpus, md_part part,
                                int seq_len, const md_tokenizer *tok,
                                const md_evaluate_options *opt, md_evaluation *out, mdlm_error *err);

@@ -121,7 +121,12 @@ static mdlm_status sample(void *context, int64_t step, md_buffer *text, mdlm_err
     md_masked process = md_masked_process(MD_SCHEDULE_LINEAR);
     md_canvas canvas = {.ids = ids, .given = given, .samples = 1, .length = length};
     MD_TRY(md_sampler_run(&denoiser, &process, &o, &canvas, NULL, err));
-    return md_tokenizer_decode(t->tokenizer, ids, (size_t)length, text, err);
+    size_t first = text->size;
+    MD_TRY(md_tokenizer_decode(t->tokenizer, ids, (size_t)length, text, err));
+    for (size_t i = first; i < text->size; i++) {
+        if (text->data[i] == '\n') text->data[i] = ' '; /* it is shown as a line */
+    }
+    return MDLM_OK;
 }
 
 static char *model_path(const md_text_task *t, mdlm_error *err) {
