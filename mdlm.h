@@ -114,10 +114,10 @@ typedef struct mdlm_fill_options {
 
 /* One filled canvas. Owned by the result. */
 typedef struct mdlm_sample {
-    int64_t index;       /* first_index + position in the batch */
-    const int32_t *ids;  /* the whole canvas, `length` ids */
+    int64_t index;      /* first_index + position in the batch */
+    const int32_t *ids; /* the whole canvas, `length` ids */
     int length;
-    const char *text;    /* the whole canvas decoded; also NUL-terminated */
+    const char *text; /* the whole canvas decoded; also NUL-terminated */
     size_t text_bytes;
     const int32_t *new_ids; /* the ids of the holes alone, in order */
     int new_length;
@@ -126,7 +126,7 @@ typedef struct mdlm_sample {
 } mdlm_sample;
 
 typedef struct mdlm_score_options {
-    int draws;     /* noise levels per text (the mean is reported); at least 2 for an error */
+    int draws; /* noise levels per text (the mean is reported); at least 2 for an error */
     uint64_t seed;
 } mdlm_score_options;
 

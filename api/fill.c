@@ -25,8 +25,7 @@ static mdlm_status add_hole(layout *l, int32_t mask, int count, mdlm_error *err)
     return MDLM_OK;
 }
 
-static mdlm_status add_ids(layout *l, const mdlm_model *m, const mdlm_span *span,
-                           mdlm_error *err) {
+static mdlm_status add_ids(layout *l, const mdlm_model *m, const mdlm_span *span, mdlm_error *err) {
     const md_model_config *c = md_transformer_config(m->net);
     for (size_t i = 0; i < span->ids_count; i++) {
         int32_t id = span->ids[i];
@@ -47,15 +46,20 @@ static mdlm_status lay_out(layout *l, const mdlm_model *m, const mdlm_span *span
         if ((s->text != NULL) + (s->ids != NULL) + (s->hole != 0) > 1 || s->hole < 0)
             return md_fail(err, MDLM_USAGE, "span %zu must be one of text, ids or a hole", i + 1);
         if (s->hole > c->seq_len)
-            return md_fail(err, MDLM_USAGE, "a hole of %d tokens is longer than the %d tokens that "
-                           "this model was trained on", s->hole, c->seq_len);
+            return md_fail(err, MDLM_USAGE,
+                           "a hole of %d tokens is longer than the %d tokens that "
+                           "this model was trained on",
+                           s->hole, c->seq_len);
         if (s->hole) MD_TRY(add_hole(l, c->mask_id, s->hole, err));
         if (s->ids) MD_TRY(add_ids(l, m, s, err));
-        if (s->text) MD_TRY(md_tokenizer_encode(m->tokenizer, s->text, s->text_bytes, &l->ids, err));
+        if (s->text)
+            MD_TRY(md_tokenizer_encode(m->tokenizer, s->text, s->text_bytes, &l->ids, err));
     }
     if (l->ids.count > (size_t)c->seq_len) {
-        return md_fail(err, MDLM_USAGE, "prompt and new text make %zu tokens, more than the %d that "
-                       "this model was trained on", l->ids.count, c->seq_len);
+        return md_fail(err, MDLM_USAGE,
+                       "prompt and new text make %zu tokens, more than the %d that "
+                       "this model was trained on",
+                       l->ids.count, c->seq_len);
     }
     if (l->ids.count == 0) return md_fail(err, MDLM_USAGE, "there is nothing to fill");
     l->given = md_alloc(l->ids.count, sizeof *l->given, err);
@@ -74,10 +78,15 @@ static void mark_given(layout *l, int32_t mask) {
 static mdlm_status sampler_options(const mdlm_fill_options *f, md_sampler_options *o,
                                    mdlm_error *err) {
     *o = (md_sampler_options){.rule = md_rule_find(f->sampler ? f->sampler : ""),
-                              .steps = f->steps, .blocks = f->blocks,
-                              .temperature = f->temperature, .top_k = f->top_k,
-                              .top_p = f->top_p, .seed = f->seed, .first_index = f->first_index,
-                              .on_step = f->on_step, .user = f->user};
+                              .steps = f->steps,
+                              .blocks = f->blocks,
+                              .temperature = f->temperature,
+                              .top_k = f->top_k,
+                              .top_p = f->top_p,
+                              .seed = f->seed,
+                              .first_index = f->first_index,
+                              .on_step = f->on_step,
+                              .user = f->user};
     if (!o->rule)
         return md_fail(err, MDLM_USAGE, "unknown sampler '%s'", f->sampler ? f->sampler : "");
     if (f->samples < 1 || f->samples > 65536)
@@ -109,8 +118,11 @@ static mdlm_status deliver(mdlm_result *r, const mdlm_model *m, const layout *l,
         for (size_t i = 0; i < length; i++) {
             if (!l->given[i]) fresh[n++] = ids[i];
         }
-        *s = (mdlm_sample){.index = first_index + k, .ids = ids, .length = (int)length,
-                           .new_ids = fresh, .new_length = n};
+        *s = (mdlm_sample){.index = first_index + k,
+                           .ids = ids,
+                           .length = (int)length,
+                           .new_ids = fresh,
+                           .new_length = n};
         char *text = NULL;
         MD_TRY(mdlm_detokenize(m, ids, length, &text, &s->text_bytes, err));
         s->text = text;
@@ -127,8 +139,8 @@ static mdlm_status fill(mdlm_model *m, layout *l, const mdlm_fill_options *opt, 
     mark_given(l, md_transformer_config(m->net)->mask_id);
     MD_TRY(sampler_options(opt, &o, err));
     MD_TRY(allocate_result(r, l, opt->samples, err));
-    md_canvas canvas = {.ids = r->ids, .given = l->given, .samples = opt->samples,
-                        .length = (int)l->ids.count};
+    md_canvas canvas = {
+        .ids = r->ids, .given = l->given, .samples = opt->samples, .length = (int)l->ids.count};
     mdlm_status status = md_sampler_run(&m->denoiser, &process, &o, &canvas, &r->work, err);
     if (status != MDLM_OK && status != MDLM_CANCELLED) return status;
     MD_TRY(deliver(r, m, l, opt->first_index, err));
@@ -136,8 +148,8 @@ static mdlm_status fill(mdlm_model *m, layout *l, const mdlm_fill_options *opt, 
 }
 
 mdlm_fill_options mdlm_fill_defaults(void) {
-    return (mdlm_fill_options){.sampler = "ancestral", .blocks = 1, .temperature = 1, .top_p = 1,
-                               .samples = 1, .seed = 1};
+    return (mdlm_fill_options){
+        .sampler = "ancestral", .blocks = 1, .temperature = 1, .top_p = 1, .samples = 1, .seed = 1};
 }
 
 mdlm_status mdlm_fill(mdlm_model *m, const mdlm_span *spans, size_t count,

@@ -57,9 +57,14 @@ void mdlm_free(mdlm_model *m) {
 mdlm_model_info mdlm_info(const mdlm_model *m) {
     const md_model_config *c = md_transformer_config(m->net);
     return (mdlm_model_info){.tokenizer = md_tokenizer_kind_name(m->tokenizer),
-                             .layers = c->layers, .dim = c->dim, .heads = c->heads,
-                             .kv_heads = c->kv_heads, .ff = c->ff, .seq_len = c->seq_len,
-                             .vocab = c->vocab, .mask_id = c->mask_id,
+                             .layers = c->layers,
+                             .dim = c->dim,
+                             .heads = c->heads,
+                             .kv_heads = c->kv_heads,
+                             .ff = c->ff,
+                             .seq_len = c->seq_len,
+                             .vocab = c->vocab,
+                             .mask_id = c->mask_id,
                              .end_of_text_id = md_tokenizer_end_of_text(m->tokenizer),
                              .parameters = md_model_config_parameters(c)};
 }

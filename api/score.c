@@ -23,28 +23,31 @@ static mdlm_status score_ids(mdlm_model *m, const md_ids *ids, size_t prompt,
     if (status != MDLM_OK) return status;
     md_nelbo_report report = md_nelbo_finish(&sum);
     int tokens = (int)(ids->count - prompt);
-    *out = (mdlm_score_result){.nelbo = report.nats, .stderr_mc = report.stderr_mc * tokens,
-                               .tokens = tokens};
+    *out = (mdlm_score_result){
+        .nelbo = report.nats, .stderr_mc = report.stderr_mc * tokens, .tokens = tokens};
     return MDLM_OK;
 }
 
-mdlm_status mdlm_score(mdlm_model *m, const char *prompt, size_t prompt_bytes,
-                       const char *response, size_t response_bytes, const mdlm_score_options *opt,
-                       mdlm_score_result *out, mdlm_error *err) {
+mdlm_status mdlm_score(mdlm_model *m, const char *prompt, size_t prompt_bytes, const char *response,
+                       size_t response_bytes, const mdlm_score_options *opt, mdlm_score_result *out,
+                       mdlm_error *err) {
     mdlm_score_options defaults = mdlm_score_defaults();
     int seq_len = md_transformer_config(m->net)->seq_len;
     md_ids ids = {0};
     mdlm_status status;
     if (!opt) opt = &defaults;
-    if (opt->draws < 1) return md_fail(err, MDLM_USAGE, "%d draws: expected at least 1", opt->draws);
+    if (opt->draws < 1)
+        return md_fail(err, MDLM_USAGE, "%d draws: expected at least 1", opt->draws);
     MD_GOTO(done, status, md_tokenizer_encode(m->tokenizer, prompt, prompt_bytes, &ids, err));
     size_t in_prompt = ids.count;
     MD_GOTO(done, status, md_tokenizer_encode(m->tokenizer, response, response_bytes, &ids, err));
     if (ids.count == in_prompt) {
         status = md_fail(err, MDLM_USAGE, "the response is empty");
     } else if (ids.count > (size_t)seq_len) {
-        status = md_fail(err, MDLM_USAGE, "prompt and response make %zu tokens, more than the %d "
-                         "that this model was trained on", ids.count, seq_len);
+        status = md_fail(err, MDLM_USAGE,
+                         "prompt and response make %zu tokens, more than the %d "
+                         "that this model was trained on",
+                         ids.count, seq_len);
     } else {
         status = score_ids(m, &ids, in_prompt, opt, out, err);
     }

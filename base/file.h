@@ -4,7 +4,8 @@
  *     MD_TRY(md_writer_open("model.safetensors", &w, err));       writes model.safetensors.tmp-PID
  *     status = md_writer_write(w, bytes, count, err);
  *     if (status == MDLM_OK) status = md_writer_commit(w, err);   fsync, close, rename
- *     md_writer_free(w);                                          removes the temporary if not committed
+ *     md_writer_free(w);                                          removes the temporary if not
+ * committed
  *
  * Errors: MDLM_INPUT when reading, MDLM_WRITE when writing; the message names the path and errno.
  */

@@ -22,11 +22,11 @@
  * Field `seq_len` is the flag --seq-len and the JSON key "seq_len". Types of the fields:
  *   INT int64_t · REAL double · FLAG bool · TEXT const char * · TIME double (seconds) ·
  *   CHOICE const char * (always one of the canonical names)
- * An INT, REAL or TIME whose default is 0 while its bounds exclude 0 is left open for the program to
- * choose: shown as "auto", and absent from the JSON while nobody chose.
- * A CHOICE's help begins with its names: "a|b=alias=alias2|c: what it is"; an alias is accepted
- * and stored as its canonical name. FLAG takes no value; --no-x clears it. A TEXT value may be
- * empty. Values live in the md_options' arena, so they are freed with it.
+ * An INT, REAL or TIME whose default is 0 while its bounds exclude 0 is left open for the program
+ * to choose: shown as "auto", and absent from the JSON while nobody chose. A CHOICE's help begins
+ * with its names: "a|b=alias=alias2|c: what it is"; an alias is accepted and stored as its
+ * canonical name. FLAG takes no value; --no-x clears it. A TEXT value may be empty. Values live in
+ * the md_options' arena, so they are freed with it.
  */
 #ifndef MD_BASE_OPTIONS_H
 #define MD_BASE_OPTIONS_H
@@ -45,7 +45,7 @@ typedef enum md_option_type {
 } md_option_type;
 
 typedef struct md_option {
-    const char *name;     /* C field name; NULL ends a table */
+    const char *name; /* C field name; NULL ends a table */
     md_option_type type;
     size_t offset;        /* in the settings struct */
     const char *fallback; /* the default as C source wrote it: "4", "1e-3", "false", "\"text\"" */

@@ -1,8 +1,8 @@
 /* base/pool.h: one pool of threads for everything.
  *
  *     md_pool *pool = md_pool_new(2, err);
- *     md_pool_run(pool, tiles, work, &context);     calls work(&context, tile, worker) for each tile
- *     md_pool_free(pool);
+ *     md_pool_run(pool, tiles, work, &context);     calls work(&context, tile, worker) for each
+ * tile md_pool_free(pool);
  *
  * Tasks are handed out in any order to any worker, so a task must depend on its index alone: then
  * results are the same bits for any number of threads. The calling thread works too. Workers spin

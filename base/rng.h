@@ -13,17 +13,17 @@
 
 /* What the draw is for. Values are part of the reproducibility promise: append only. */
 typedef enum md_stream {
-    MD_STREAM_INIT = 1,     /* initial weights */
-    MD_STREAM_ORDER = 2,    /* order of the training data */
-    MD_STREAM_TIME = 3,     /* noise levels in training */
-    MD_STREAM_MASK = 4,     /* corruption in training */
+    MD_STREAM_INIT = 1,  /* initial weights */
+    MD_STREAM_ORDER = 2, /* order of the training data */
+    MD_STREAM_TIME = 3,  /* noise levels in training */
+    MD_STREAM_MASK = 4,  /* corruption in training */
     MD_STREAM_DROPOUT = 5,
     MD_STREAM_EVAL_TIME = 6, /* noise levels in evaluation */
     MD_STREAM_EVAL_MASK = 7,
-    MD_STREAM_TOKEN = 8,    /* sampler: which token */
-    MD_STREAM_REMASK = 9,   /* sampler: which positions */
-    MD_STREAM_CORPUS = 10,  /* synthetic corpora */
-    MD_STREAM_NOISE = 11,   /* Gaussian noise */
+    MD_STREAM_TOKEN = 8,   /* sampler: which token */
+    MD_STREAM_REMASK = 9,  /* sampler: which positions */
+    MD_STREAM_CORPUS = 10, /* synthetic corpora */
+    MD_STREAM_NOISE = 11,  /* Gaussian noise */
 } md_stream;
 
 typedef struct md_rng {

@@ -101,8 +101,7 @@ static mdlm_status markov(const md_cli *cli, mdlm_error *err) {
     if (*opt->nll) return likelihood(cli, &chain, err);
     double entropy = md_markov_entropy_rate(&chain);
     md_buffer text = {0};
-    mdlm_status status =
-        md_markov_text(&chain, (uint64_t)cli->common.seed, opt->bytes, &text, err);
+    mdlm_status status = md_markov_text(&chain, (uint64_t)cli->common.seed, opt->bytes, &text, err);
     if (status == MDLM_OK) status = deliver(opt, &text, err);
     if (status == MDLM_OK) {
         md_cli_note(cli, "entropy rate %.6f nats, %.6f bits per symbol (chain seed %lld%s)",

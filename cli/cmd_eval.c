@@ -171,8 +171,8 @@ static mdlm_status choose_corpus(job *j, mdlm_error *err) {
             goto done;
         }
     }
-    choose_own(j, path ? "this is the corpus that the model was trained on"
-                       : "the run's own corpus");
+    choose_own(j,
+               path ? "this is the corpus that the model was trained on" : "the run's own corpus");
     j->corpus = own, own = NULL;
 done:
     md_corpus_close(own);
@@ -236,13 +236,12 @@ static mdlm_status print_text(const md_evaluation *e, mdlm_error *err) {
     MD_TRY(md_cli_print(err, "%-34s %-12s %s\n", "", "+- masks", "+- documents"));
     MD_TRY(md_cli_print(err, "NELBO       %10.4f nats/token   %-12.4f %.4f\n", n->nats_per_token,
                         n->stderr_mc, n->stderr_data));
-    MD_TRY(md_cli_print(err, "            %10.4f nats/byte    %-12.4f %.4f\n",
-                        e->nats_per_byte, n->stderr_mc * bytes, n->stderr_data * bytes));
-    MD_TRY(md_cli_print(err, "            %10.4f bits/byte    %-12.4f %.4f\n",
-                        e->bits_per_byte, n->stderr_mc * bits, n->stderr_data * bits));
-    MD_TRY(md_cli_print(err, "perplexity  %10.4f per token    %-12.4f %.4f\n",
-                        e->perplexity, n->stderr_mc * e->perplexity,
-                        n->stderr_data * e->perplexity));
+    MD_TRY(md_cli_print(err, "            %10.4f nats/byte    %-12.4f %.4f\n", e->nats_per_byte,
+                        n->stderr_mc * bytes, n->stderr_data * bytes));
+    MD_TRY(md_cli_print(err, "            %10.4f bits/byte    %-12.4f %.4f\n", e->bits_per_byte,
+                        n->stderr_mc * bits, n->stderr_data * bits));
+    MD_TRY(md_cli_print(err, "perplexity  %10.4f per token    %-12.4f %.4f\n", e->perplexity,
+                        n->stderr_mc * e->perplexity, n->stderr_data * e->perplexity));
     return md_cli_print(err, "%lld tokens, %lld bytes; an upper bound on -log p\n",
                         (long long)n->tokens, (long long)e->bytes);
 }
@@ -274,8 +273,9 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
     md_cli_note(cli, "%s: split %s, %lld draws%s in windows of %lld%s, weights %s%s, seed %lld%s",
                 cli->model, j.split, (long long)j.opt->mc, md_cli_defaulted(cli, "mc"),
                 j.opt->window > 0 ? (long long)j.opt->window : mdlm_info(j.model).seq_len,
-                md_cli_defaulted(cli, "window"), cli->common.weights, md_cli_defaulted(cli, "weights"),
-                (long long)cli->common.seed, md_cli_defaulted(cli, "seed"));
+                md_cli_defaulted(cli, "window"), cli->common.weights,
+                md_cli_defaulted(cli, "weights"), (long long)cli->common.seed,
+                md_cli_defaulted(cli, "seed"));
     MD_GOTO(done, status, score(&j, &result, err));
     status = cli->common.json ? print_json(&j, &result, err) : print_text(&result, err);
 done:

@@ -203,14 +203,16 @@ static mdlm_status fill(job *j, int64_t first, int count, mdlm_error *err) {
     bool prompted = j->prompt.size > 0;
     mdlm_result *result = NULL;
     double start = md_now();
-    mdlm_status status = mdlm_fill(j->model, prompted ? spans : spans + 1, prompted ? 2 : 1, &fill,
-                                   &result, err);
+    mdlm_status status =
+        mdlm_fill(j->model, prompted ? spans : spans + 1, prompted ? 2 : 1, &fill, &result, err);
     double seconds = md_now() - start;
     md_view_clear(&j->view);
     if (status == MDLM_OK || status == MDLM_CANCELLED) {
         mdlm_status printed = result ? print_samples(j, result, seconds, err) : MDLM_OK;
-        if (printed != MDLM_OK) status = printed;
-        else if (err) err->message[0] = 0; /* who pressed Ctrl-C needs no telling */
+        if (printed != MDLM_OK)
+            status = printed;
+        else if (err)
+            err->message[0] = 0; /* who pressed Ctrl-C needs no telling */
     }
     mdlm_result_free(result);
     return status;
@@ -253,11 +255,10 @@ const md_command md_cmd_generate = {
     .name = "generate",
     .arguments = "",
     .summary = "Write text; on a terminal the unmasking is shown live.",
-    .examples =
-        "  mdlm generate --blocks 8                       the trained length, in 8 blocks\n"
-        "  mdlm generate -p 'Once upon a time' -n 64      64 new tokens after a prompt\n"
-        "  mdlm generate --sampler confidence --steps 16  several tokens a step\n"
-        "  mdlm generate --num-samples 4 --json           four texts as JSON lines\n",
+    .examples = "  mdlm generate --blocks 8                       the trained length, in 8 blocks\n"
+                "  mdlm generate -p 'Once upon a time' -n 64      64 new tokens after a prompt\n"
+                "  mdlm generate --sampler confidence --steps 16  several tokens a step\n"
+                "  mdlm generate --num-samples 4 --json           four texts as JSON lines\n",
     .notes = "The text is followed by one line feed. Several texts come after lines `--- sample K`."
              "\nCtrl-C prints what is there.\n",
     .settings_size = sizeof(generate_options),

@@ -33,7 +33,8 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
     mdlm_score_options how = mdlm_score_defaults();
     mdlm_score_result r;
     if (!*opt->response) {
-        return md_fail(err, MDLM_USAGE, "score needs --response: mdlm score --prompt 'To be' "
+        return md_fail(err, MDLM_USAGE,
+                       "score needs --response: mdlm score --prompt 'To be' "
                        "--response ' or not'");
     }
     how.draws = (int)opt->mc;

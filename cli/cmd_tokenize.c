@@ -51,8 +51,8 @@ static mdlm_status encode(const md_cli *cli, const md_tokenizer *tok, const md_b
                           mdlm_error *err) {
     md_ids ids = {0};
     md_buffer text = {0};
-    mdlm_status status = md_tokenizer_encode(tok, input->data ? input->data : "", input->size, &ids,
-                                             err);
+    mdlm_status status =
+        md_tokenizer_encode(tok, input->data ? input->data : "", input->size, &ids, err);
     if (status == MDLM_OK && cli->common.json) {
         md_json_line line;
         md_json_begin(&line);
@@ -126,8 +126,10 @@ static mdlm_status report(const md_cli *cli, const md_tokenizer *tok, mdlm_error
     const tokenize_options *opt = cli->settings;
     int size = md_tokenizer_vocab_size(tok);
     if (!cli->common.json) {
-        md_cli_note(cli, "'%s/tokenizer.json': %s, vocabulary %d; next: mdlm train --tokenizer %s "
-                    "corpus.txt", opt->out, md_tokenizer_kind_name(tok), size, opt->out);
+        md_cli_note(cli,
+                    "'%s/tokenizer.json': %s, vocabulary %d; next: mdlm train --tokenizer %s "
+                    "corpus.txt",
+                    opt->out, md_tokenizer_kind_name(tok), size, opt->out);
         return MDLM_OK;
     }
     md_json_line line;

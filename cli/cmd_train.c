@@ -12,7 +12,7 @@
 #include "train/train.h"
 
 #define NATS_PER_BIT 0.69314718055994530942
-enum { LINE_SECONDS = 10 };      /* between lines off a terminal */
+enum { LINE_SECONDS = 10 };       /* between lines off a terminal */
 static const double redraw = 0.1; /* seconds between pictures on a terminal */
 
 /* What is on the screen while training runs. */
@@ -23,13 +23,17 @@ typedef struct screen {
 
 /* "2.675 nats/byte (3.859 bits)", or "-" while unknown. */
 static void nelbo_text(double nats, char out[64]) {
-    if (!isfinite(nats)) snprintf(out, 64, "-");
-    else snprintf(out, 64, "%.3f nats/byte (%.3f bits)", nats, nats / NATS_PER_BIT);
+    if (!isfinite(nats))
+        snprintf(out, 64, "-");
+    else
+        snprintf(out, 64, "%.3f nats/byte (%.3f bits)", nats, nats / NATS_PER_BIT);
 }
 
 static void place_text(const md_train_event *e, char out[64]) {
-    if (e->steps > 0) snprintf(out, 64, "step %lld/%lld", (long long)e->step, (long long)e->steps);
-    else snprintf(out, 64, "step %lld, %.0f%%", (long long)e->step, 100 * e->progress);
+    if (e->steps > 0)
+        snprintf(out, 64, "step %lld/%lld", (long long)e->step, (long long)e->steps);
+    else
+        snprintf(out, 64, "step %lld, %.0f%%", (long long)e->step, 100 * e->progress);
 }
 
 static mdlm_status live_line(const md_train_event *e, md_buffer *out, mdlm_error *err) {
@@ -38,8 +42,8 @@ static mdlm_status live_line(const md_train_event *e, md_buffer *out, mdlm_error
     place_text(e, place);
     md_quantity_text(e->tokens_per_second, rate);
     md_duration_text(e->eta, eta);
-    MD_TRY(md_buffer_printf(out, err, "%s %s  ETA %s  train %.3f", bar, place, eta,
-                            e->train_nelbo));
+    MD_TRY(
+        md_buffer_printf(out, err, "%s %s  ETA %s  train %.3f", bar, place, eta, e->train_nelbo));
     if (isfinite(e->val_nelbo)) MD_TRY(md_buffer_printf(out, err, "  val %.3f", e->val_nelbo));
     double shown = isfinite(e->val_nelbo) ? e->val_nelbo : e->train_nelbo;
     return md_buffer_printf(out, err, " nats/byte (%.3f bits)  %s tok/s", shown / NATS_PER_BIT,
@@ -79,8 +83,10 @@ static void show_packing(screen *s, const md_train_event *e) {
     char line[128], done[MD_SHORT_TEXT], total[MD_SHORT_TEXT];
     md_quantity_text((double)e->done, done);
     md_quantity_text((double)e->total, total);
-    if (e->total > 0) snprintf(line, sizeof line, "reading the corpus: %s/%s bytes", done, total);
-    else snprintf(line, sizeof line, "reading the corpus: %s bytes", done);
+    if (e->total > 0)
+        snprintf(line, sizeof line, "reading the corpus: %s/%s bytes", done, total);
+    else
+        snprintf(line, sizeof line, "reading the corpus: %s bytes", done);
     md_progress_show(&s->progress, line);
 }
 
@@ -229,8 +235,10 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
 }
 
 static const md_cli_section sections[] = {
-    {"Data", md_data_settings_table},         {"Network", md_model_settings_table},
-    {"Training", md_training_settings_table}, {"Run", md_run_settings_table},
+    {"Data", md_data_settings_table},
+    {"Network", md_model_settings_table},
+    {"Training", md_training_settings_table},
+    {"Run", md_run_settings_table},
     {NULL, NULL},
 };
 
@@ -242,12 +250,11 @@ const md_command md_cmd_train = {
     .name = "train",
     .arguments = "FILE...",
     .summary = "Train a model on text; the size fits the corpus unless you choose it.",
-    .examples =
-        "  mdlm train corpus.txt                          everything chosen for you\n"
-        "  mdlm train corpus.txt --time 10m               for ten minutes\n"
-        "  mdlm train books/ notes.jsonl.gz --preset 10m  folders, .jsonl and .gz too\n"
-        "  mdlm train corpus.txt --layers 6 --dim 384 --heads 6 --steps 5000 --run big\n"
-        "  mdlm train --resume                            go on after Ctrl-C\n",
+    .examples = "  mdlm train corpus.txt                          everything chosen for you\n"
+                "  mdlm train corpus.txt --time 10m               for ten minutes\n"
+                "  mdlm train books/ notes.jsonl.gz --preset 10m  folders, .jsonl and .gz too\n"
+                "  mdlm train corpus.txt --layers 6 --dim 384 --heads 6 --steps 5000 --run big\n"
+                "  mdlm train --resume                            go on after Ctrl-C\n",
     .notes = "FILE is UTF-8 text (any bytes), .jsonl (member \"text\"), a folder, or these as\n"
              ".gz. Ctrl-C saves the run; a second Ctrl-C does not wait for that.\n",
     .settings_size = sizeof(md_train_settings),

@@ -36,8 +36,7 @@ mdlm_status md_cli_load(const md_cli *cli, mdlm_model **out, mdlm_error *err) {
     }
     char *weights = NULL;
     MD_TRY(find_weights(cli, &weights, err));
-    mdlm_load_options opt = {
-        .threads = cli->threads, .kernels = cli->kernels, .weights = weights};
+    mdlm_load_options opt = {.threads = cli->threads, .kernels = cli->kernels, .weights = weights};
     mdlm_status status = mdlm_load(cli->model, &opt, out, err);
     md_free(weights);
     return status;
@@ -67,8 +66,10 @@ mdlm_status md_cli_quote(md_buffer *out, const char *word, mdlm_error *err) {
     if (*word && !word[strspn(word, plain)]) return md_buffer_text(out, word, err);
     MD_TRY(md_buffer_text(out, "'", err));
     for (; *word; word++) {
-        if (*word == '\'') MD_TRY(md_buffer_text(out, "'\\''", err));
-        else MD_TRY(md_buffer_append(out, word, 1, err));
+        if (*word == '\'')
+            MD_TRY(md_buffer_text(out, "'\\''", err));
+        else
+            MD_TRY(md_buffer_append(out, word, 1, err));
     }
     return md_buffer_text(out, "'", err);
 }

@@ -57,8 +57,7 @@ static mdlm_status print_help(const md_cli *cli, mdlm_error *err) {
     if (status == MDLM_OK) {
         const char *space = *c->arguments ? " " : "";
         status = md_cli_print(err, "%s\n\nExamples:\n%s\nUsage: mdlm %s%s%s [OPTION...]\n\n%s",
-                              c->summary, c->examples, c->name, space, c->arguments,
-                              options.data);
+                              c->summary, c->examples, c->name, space, c->arguments, options.data);
     }
     if (status == MDLM_OK && c->notes) status = md_cli_print(err, "\n%s", c->notes);
     md_buffer_release(&options);
@@ -69,8 +68,10 @@ static mdlm_status unknown_command(const char *word, mdlm_error *err) {
     const char *names[COMMANDS];
     for (int i = 0; i < COMMANDS; i++) names[i] = commands[i]->name;
     if (word[0] == '-') {
-        return md_fail(err, MDLM_USAGE, "unknown option '%s' (options follow the command: mdlm "
-                       "train corpus.txt --steps 100)", word);
+        return md_fail(err, MDLM_USAGE,
+                       "unknown option '%s' (options follow the command: mdlm "
+                       "train corpus.txt --steps 100)",
+                       word);
     }
     const char *near = md_suggest(word, names, COMMANDS);
     if (!near) {
@@ -123,8 +124,8 @@ static bool asks_for_help(int argc, char *const *argv) {
 
 /* Options of an earlier run, below those given now. What was about that one call is left out. */
 static mdlm_status apply_config(md_cli *cli, mdlm_error *err) {
-    static const char *const passing[] = {"help",  "version", "config",    "quiet",
-                                          "json",  "resume",  "overwrite", "threads"};
+    static const char *const passing[] = {"help", "version", "config",    "quiet",
+                                          "json", "resume",  "overwrite", "threads"};
     enum { LARGEST = 1 << 26 };
     const char *path = cli->common.config;
     cJSON *root = NULL;

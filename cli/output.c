@@ -135,8 +135,10 @@ void md_json_put_text(md_json_line *line, const char *key, const char *bytes, si
 
 void md_json_put_string(md_json_line *line, const char *key, const char *text) {
     put_key(line, key);
-    if (text) put_escaped(line, text, strlen(text));
-    else put_string(line, "null");
+    if (text)
+        put_escaped(line, text, strlen(text));
+    else
+        put_string(line, "null");
 }
 
 void md_json_put_ids(md_json_line *line, const char *key, const int32_t *ids, size_t count) {
@@ -159,8 +161,10 @@ void md_json_close(md_json_line *line, char bracket) {
 mdlm_status md_json_end(md_json_line *line, mdlm_error *err) {
     put_string(line, "}\n");
     mdlm_status status = line->error.status;
-    if (status == MDLM_OK) status = md_cli_write(line->text.data, line->text.size, err);
-    else if (err) *err = line->error;
+    if (status == MDLM_OK)
+        status = md_cli_write(line->text.data, line->text.size, err);
+    else if (err)
+        *err = line->error;
     md_buffer_release(&line->text);
     return status;
 }

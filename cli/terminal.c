@@ -56,8 +56,10 @@ static mdlm_status append_safe(md_buffer *out, const char *text, size_t size, bo
         /* U+0080..U+009F are control characters too, in two bytes. */
         if (length == 2 && c == 0xc2 && (unsigned char)text[i + 1] < 0xa0) control = true;
         const char *shown = control ? " " : length == 0 ? "\xef\xbf\xbd" : NULL;
-        if (shown) MD_TRY(md_buffer_text(out, shown, err));
-        else MD_TRY(md_buffer_append(out, text + i, length, err));
+        if (shown)
+            MD_TRY(md_buffer_text(out, shown, err));
+        else
+            MD_TRY(md_buffer_append(out, text + i, length, err));
         i += length ? length : 1;
     }
     return MDLM_OK;
@@ -118,10 +120,14 @@ void md_duration_text(double seconds, char out[MD_SHORT_TEXT]) {
         return;
     }
     long whole = lround(seconds);
-    if (seconds < 9.95) snprintf(out, MD_SHORT_TEXT, "%.1fs", seconds);
-    else if (whole < 60) snprintf(out, MD_SHORT_TEXT, "%lds", whole);
-    else if (whole < 3600) snprintf(out, MD_SHORT_TEXT, "%ldm%02lds", whole / 60, whole % 60);
-    else snprintf(out, MD_SHORT_TEXT, "%ldh%02ldm", whole / 3600, whole / 60 % 60);
+    if (seconds < 9.95)
+        snprintf(out, MD_SHORT_TEXT, "%.1fs", seconds);
+    else if (whole < 60)
+        snprintf(out, MD_SHORT_TEXT, "%lds", whole);
+    else if (whole < 3600)
+        snprintf(out, MD_SHORT_TEXT, "%ldm%02lds", whole / 60, whole % 60);
+    else
+        snprintf(out, MD_SHORT_TEXT, "%ldh%02ldm", whole / 3600, whole / 60 % 60);
 }
 
 void md_quantity_text(double value, char out[MD_SHORT_TEXT]) {
@@ -131,7 +137,10 @@ void md_quantity_text(double value, char out[MD_SHORT_TEXT]) {
         value /= 1000;
         unit++;
     }
-    if (!isfinite(value)) snprintf(out, MD_SHORT_TEXT, "?");
-    else if (unit == 0) snprintf(out, MD_SHORT_TEXT, "%.0f", value);
-    else snprintf(out, MD_SHORT_TEXT, value < 99.95 ? "%.1f%c" : "%.0f%c", value, units[unit]);
+    if (!isfinite(value))
+        snprintf(out, MD_SHORT_TEXT, "?");
+    else if (unit == 0)
+        snprintf(out, MD_SHORT_TEXT, "%.0f", value);
+    else
+        snprintf(out, MD_SHORT_TEXT, value < 99.95 ? "%.1f%c" : "%.0f%c", value, units[unit]);
 }

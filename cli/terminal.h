@@ -33,8 +33,8 @@ enum { MD_SHORT_TEXT = 32 };
 
 /* "[######..............]", `share` in 0..1 of `width` cells. */
 void md_bar_text(double share, int width, char out[64]);
-void md_duration_text(double seconds, char out[MD_SHORT_TEXT]);  /* "42s", "3m12s", "1h02m" */
-void md_quantity_text(double value, char out[MD_SHORT_TEXT]);    /* "950", "31.2k", "10.8M" */
+void md_duration_text(double seconds, char out[MD_SHORT_TEXT]); /* "42s", "3m12s", "1h02m" */
+void md_quantity_text(double value, char out[MD_SHORT_TEXT]);   /* "950", "31.2k", "10.8M" */
 
 /* Columns that the character at `text` takes on a terminal (0 for combining marks), and its bytes
  * in *length; invalid UTF-8 is one byte and one column wide. */

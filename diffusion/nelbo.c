@@ -52,12 +52,15 @@ static mdlm_status check(const nelbo_run *r, mdlm_error *err) {
             int32_t id = b->ids[(size_t)i * (size_t)b->T + (size_t)j];
             if (!is_scored(b, i, j)) continue;
             if (id == r->denoiser->mask_id)
-                return md_fail(err, MDLM_INPUT, "the mask (id %d) has no likelihood: position %d "
-                               "of sequence %lld", (int)id, j, (long long)(b->first + i));
+                return md_fail(err, MDLM_INPUT,
+                               "the mask (id %d) has no likelihood: position %d "
+                               "of sequence %lld",
+                               (int)id, j, (long long)(b->first + i));
             if (id < 0 || id >= vocab)
-                return md_fail(err, MDLM_INPUT, "token id %d is not in a vocabulary of %d: "
-                               "position %d of sequence %lld", (int)id, vocab, j,
-                               (long long)(b->first + i));
+                return md_fail(err, MDLM_INPUT,
+                               "token id %d is not in a vocabulary of %d: "
+                               "position %d of sequence %lld",
+                               (int)id, vocab, j, (long long)(b->first + i));
         }
     }
     return MDLM_OK;
@@ -95,9 +98,10 @@ static mdlm_status answer(nelbo_run *r, mdlm_error *err) {
         int32_t target = r->batch->ids[i * q->T + position];
         double log_p = md_log_prob(logits, r->denoiser->vocab, r->denoiser->mask_id, target);
         if (!isfinite(log_p))
-            return md_fail(err, MDLM_NUMERIC, "log-probability %g of position %d of sequence %lld: "
-                           "expected a finite number", log_p, position,
-                           (long long)(r->batch->first + i));
+            return md_fail(err, MDLM_NUMERIC,
+                           "log-probability %g of position %d of sequence %lld: "
+                           "expected a finite number",
+                           log_p, position, (long long)(r->batch->first + i));
         r->loss[pair] -= log_p;
     }
     md_query_clear(q);
@@ -153,8 +157,7 @@ static void add_scatter(md_nelbo *sum, const nelbo_run *r, int i, int tokens, do
         sum->sxx += scale * x * x;
         for (int m = 0; m < 3; m++) {
             sum->sbx[m] += scale * tokens * b[m] * x;
-            for (int n = 0; n < 3; n++)
-                sum->sbb[m][n] += scale * tokens * tokens * b[m] * b[n];
+            for (int n = 0; n < 3; n++) sum->sbb[m][n] += scale * tokens * tokens * b[m] * b[n];
         }
     }
     for (int m = 0; m < 3; m++) sum->miss[m] += tokens * (centre[m] - 1.0 / (m + 2));
@@ -235,10 +238,8 @@ static double mask_variance(const md_nelbo *sum) {
 md_nelbo_report md_nelbo_finish(const md_nelbo *sum) {
     md_nelbo all = *sum;
     close_group(&all);
-    md_nelbo_report report = {.nats = all.nats,
-                              .tokens = all.tokens,
-                              .sequences = all.sequences,
-                              .groups = all.groups};
+    md_nelbo_report report = {
+        .nats = all.nats, .tokens = all.tokens, .sequences = all.sequences, .groups = all.groups};
     double n = (double)all.tokens, groups = (double)all.groups;
     if (all.tokens < 1) return report;
     report.nats_per_token = all.nats / n;

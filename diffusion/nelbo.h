@@ -45,15 +45,15 @@
 #include "diffusion/masked.h"
 
 typedef struct md_nelbo_options {
-    int draws;     /* K: noise levels per sequence, the same for a whole evaluation; even is best;
-                      at least 2 for an error bar */
-    int batch;     /* canvases per network call at most; results do not depend on it */
+    int draws; /* K: noise levels per sequence, the same for a whole evaluation; even is best;
+                  at least 2 for an error bar */
+    int batch; /* canvases per network call at most; results do not depend on it */
     uint64_t seed;
 } md_nelbo_options;
 
 /* Sequences of one length. */
 typedef struct md_nelbo_batch {
-    const int32_t *ids;     /* [count, T] */
+    const int32_t *ids; /* [count, T] */
     int count, T;
     int64_t first;          /* number of the first sequence in the whole evaluation: keys draws */
     const int32_t *lengths; /* [count] leading tokens that are real; NULL: all T. The rest is
@@ -66,18 +66,18 @@ typedef struct md_nelbo_batch {
 
 /* Running sums; initialise with {0}. */
 typedef struct md_nelbo {
-    double nats;                  /* sum over sequences of the mean over draws */
+    double nats; /* sum over sequences of the mean over draws */
     int64_t tokens, sequences, draws;
-    int64_t dof;                  /* sum over sequences of draws - 1 */
+    int64_t dof;                   /* sum over sequences of draws - 1 */
     double sxx, sbx[3], sbb[3][3]; /* within-sequence sums of products of x and of
                                       tokens (u, u^2, u^3), scaled so that sxx is the naive
                                       variance of `nats` */
-    double miss[3];               /* sum over sequences of tokens (mean u^m - 1/(m+1)), m = 1..3 */
-    int64_t group;                /* the open group and its sums */
+    double miss[3];                /* sum over sequences of tokens (mean u^m - 1/(m+1)), m = 1..3 */
+    int64_t group;                 /* the open group and its sums */
     double group_nats;
     int64_t group_tokens;
     bool group_open;
-    int64_t groups;               /* closed groups: sums for the ratio estimator */
+    int64_t groups; /* closed groups: sums for the ratio estimator */
     double gxx, gxn, gnn;
 } md_nelbo;
 

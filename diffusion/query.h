@@ -22,13 +22,13 @@ enum { MD_QUERY_LOGITS = 1 << 26 }; /* 256 MiB of logits in a call */
 
 typedef struct md_query {
     const md_denoiser *denoiser;
-    int T, capacity;  /* tokens of a canvas; canvases in a call at most */
-    int canvases;     /* collected so far */
-    int count;        /* rows collected so far */
-    int32_t *ids;     /* [canvases, T] */
-    int64_t *tag;     /* [canvases] the caller's name of each */
-    int32_t *rows;    /* [count] canvas * T + position, ascending */
-    float *logits;    /* [count, V] after md_query_run */
+    int T, capacity; /* tokens of a canvas; canvases in a call at most */
+    int canvases;    /* collected so far */
+    int count;       /* rows collected so far */
+    int32_t *ids;    /* [canvases, T] */
+    int64_t *tag;    /* [canvases] the caller's name of each */
+    int32_t *rows;   /* [count] canvas * T + position, ascending */
+    float *logits;   /* [count, V] after md_query_run */
     size_t logits_capacity;
 } md_query;
 

@@ -27,8 +27,10 @@ mdlm_status md_model_config_check(const md_model_config *c, mdlm_error *err) {
                        c->heads);
     }
     if (c->dim / c->heads % 2) {
-        return md_fail(err, MDLM_USAGE, "--dim %d over --heads %d gives heads of odd size %d: "
-                       "rotary positions need an even one", c->dim, c->heads, c->dim / c->heads);
+        return md_fail(err, MDLM_USAGE,
+                       "--dim %d over --heads %d gives heads of odd size %d: "
+                       "rotary positions need an even one",
+                       c->dim, c->heads, c->dim / c->heads);
     }
     if (c->heads % c->kv_heads) {
         return md_fail(err, MDLM_USAGE, "--heads %d is not divisible by --kv-heads %d", c->heads,
@@ -38,8 +40,8 @@ mdlm_status md_model_config_check(const md_model_config *c, mdlm_error *err) {
         return md_fail(err, MDLM_USAGE, "rope_theta must be above 1 and rms_norm_eps above 0");
     }
     if (c->mask_id < 0 || c->mask_id >= c->vocab) {
-        return md_fail(err, MDLM_USAGE, "mask token id %d is not in a vocabulary of %d",
-                       c->mask_id, c->vocab);
+        return md_fail(err, MDLM_USAGE, "mask token id %d is not in a vocabulary of %d", c->mask_id,
+                       c->vocab);
     }
     return MDLM_OK;
 }
@@ -64,13 +66,20 @@ bool md_model_config_equal(const md_model_config *a, const md_model_config *b) {
 static const struct {
     const char *key, *value; /* JSON text */
 } fixed[] = {
-    {"model_type", "\"llada\""},       {"block_type", "\"llama\""},
-    {"layer_norm_type", "\"rms\""},    {"activation_type", "\"silu\""},
-    {"rope", "true"},                  {"alibi", "false"},
-    {"include_bias", "false"},         {"include_qkv_bias", "false"},
-    {"attention_layer_norm", "false"}, {"scale_logits", "false"},
-    {"input_emb_norm", "false"},       {"block_group_size", "1"},
-    {"multi_query_attention", "null"}, {"clip_qkv", "null"},
+    {"model_type", "\"llada\""},
+    {"block_type", "\"llama\""},
+    {"layer_norm_type", "\"rms\""},
+    {"activation_type", "\"silu\""},
+    {"rope", "true"},
+    {"alibi", "false"},
+    {"include_bias", "false"},
+    {"include_qkv_bias", "false"},
+    {"attention_layer_norm", "false"},
+    {"scale_logits", "false"},
+    {"input_emb_norm", "false"},
+    {"block_group_size", "1"},
+    {"multi_query_attention", "null"},
+    {"clip_qkv", "null"},
 };
 
 static mdlm_status check_fixed(const cJSON *root, const char *path, mdlm_error *err) {
@@ -161,8 +170,8 @@ static mdlm_status save_object(cJSON *root, bool complete, const char *folder, c
     mdlm_status status = MDLM_RUNTIME;
     char *path = md_path_join(folder, name, err);
     if (path) {
-        status = complete ? md_json_save(path, root, err)
-                          : md_fail(err, MDLM_RUNTIME, "out of memory");
+        status =
+            complete ? md_json_save(path, root, err) : md_fail(err, MDLM_RUNTIME, "out of memory");
     }
     md_free(path);
     cJSON_Delete(root);
@@ -184,16 +193,11 @@ static cJSON *config_object(const md_model_config *c, bool *complete) {
         const char *key;
         double value;
     } numbers[] = {
-        {"d_model", c->dim},
-        {"n_layers", c->layers},
-        {"n_heads", c->heads},
-        {"n_kv_heads", c->kv_heads},
-        {"mlp_hidden_size", c->ff},
-        {"vocab_size", c->vocab},
-        {"embedding_size", c->vocab},
-        {"max_sequence_length", c->seq_len},
-        {"rope_theta", c->rope_theta},
-        {"rms_norm_eps", c->norm_eps},
+        {"d_model", c->dim},           {"n_layers", c->layers},
+        {"n_heads", c->heads},         {"n_kv_heads", c->kv_heads},
+        {"mlp_hidden_size", c->ff},    {"vocab_size", c->vocab},
+        {"embedding_size", c->vocab},  {"max_sequence_length", c->seq_len},
+        {"rope_theta", c->rope_theta}, {"rms_norm_eps", c->norm_eps},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         ok = cJSON_AddNumberToObject(root, numbers[i].key, numbers[i].value) && ok;
@@ -220,10 +224,14 @@ mdlm_status md_model_config_save(const md_model_config *c, const char *folder, m
 /* --- presets --------------------------------------------------------------------------------- */
 
 const md_preset md_presets[] = {
-    {"1m", 4, 128, 4, 4, 352, 128, 32},         {"3m", 6, 192, 6, 6, 512, 192, 24},
-    {"10m", 6, 384, 6, 6, 1024, 256, 16},       {"25m", 8, 512, 8, 8, 1376, 256, 16},
-    {"50m", 12, 576, 9, 9, 1536, 512, 16},      {"160m", 12, 768, 12, 12, 2048, 1024, 8},
-    {"400m", 24, 1024, 16, 16, 2752, 1024, 8},  {"1b", 22, 2048, 32, 4, 5632, 2048, 4},
+    {"1m", 4, 128, 4, 4, 352, 128, 32},
+    {"3m", 6, 192, 6, 6, 512, 192, 24},
+    {"10m", 6, 384, 6, 6, 1024, 256, 16},
+    {"25m", 8, 512, 8, 8, 1376, 256, 16},
+    {"50m", 12, 576, 9, 9, 1536, 512, 16},
+    {"160m", 12, 768, 12, 12, 2048, 1024, 8},
+    {"400m", 24, 1024, 16, 16, 2752, 1024, 8},
+    {"1b", 22, 2048, 32, 4, 5632, 2048, 4},
     {.name = NULL},
 };
 

@@ -16,10 +16,10 @@
 
 typedef struct md_model_config {
     int layers, dim, heads, kv_heads, ff;
-    int vocab;     /* rows of the embedding and of the head */
-    int seq_len;   /* trained length */
+    int vocab;   /* rows of the embedding and of the head */
+    int seq_len; /* trained length */
     double rope_theta, norm_eps;
-    bool tied;     /* head = embedding */
+    bool tied; /* head = embedding */
     int32_t mask_id, end_of_text_id, padding_id;
 } md_model_config;
 

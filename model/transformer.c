@@ -86,12 +86,12 @@ mdlm_status md_transformer_new(const md_model_config *config, bool gradients, md
     net->embedding = param(&b, -1, "wte", config->vocab, config->dim);
     for (int i = 0; i < config->layers; i++) build_block(&b, i);
     net->final_norm = param(&b, -1, "ln_f", config->dim, 0);
-    net->head = config->tied ? net->embedding
-                             : param(&b, -1, "ff_out", config->vocab, config->dim);
+    net->head = config->tied ? net->embedding : param(&b, -1, "ff_out", config->vocab, config->dim);
     if (b.failed) goto done;
     MD_GOTO(done, status, md_params_seal(net->params, gradients, err));
-    MD_GOTO(done, status, md_rope_table_init(&net->rope, config->seq_len,
-                                             config->dim / config->heads, config->rope_theta, err));
+    MD_GOTO(done, status,
+            md_rope_table_init(&net->rope, config->seq_len, config->dim / config->heads,
+                               config->rope_theta, err));
     *out = net;
     net = NULL;
 done:
@@ -217,7 +217,8 @@ static mdlm_status predict(void *context, const int32_t *ids, int B, int T, cons
 }
 
 md_denoiser md_transformer_denoiser(md_transformer_view *view) {
-    return (md_denoiser){.context = view, .vocab = view->net->config.vocab,
-                         .mask_id = view->net->config.mask_id, .predict = predict};
+    return (md_denoiser){.context = view,
+                         .vocab = view->net->config.vocab,
+                         .mask_id = view->net->config.mask_id,
+                         .predict = predict};
 }
-

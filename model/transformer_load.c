@@ -15,7 +15,8 @@ mdlm_status md_transformer_load(const char *folder, const char *weights, bool gr
     if (!path) return MDLM_RUNTIME;
     MD_GOTO(done, status, md_transformer_new(&config, gradients, &net, err));
     md_params *params = md_transformer_params(net);
-    MD_GOTO(done, status, md_safetensors_load_params(path, params, "", md_params_values(params), err));
+    MD_GOTO(done, status,
+            md_safetensors_load_params(path, params, "", md_params_values(params), err));
     *out = net;
     net = NULL;
 done:

@@ -16,16 +16,16 @@ typedef struct sampler_run {
     int open_count, block_length, steps;
     /* work space, in the arena; N samples, Y tokens of a block */
     md_arena *arena;
-    int32_t *open;            /* [open_count] open positions, ascending */
-    md_block_step *sample;    /* [N] */
-    int32_t *block_ids;       /* [N, Y] */
-    uint8_t *want;            /* [N, Y] */
-    md_proposal *proposal;    /* [N, Y] */
-    int *scratch;             /* [N, 2 Y] */
-    int32_t *wanted;          /* [Y] positions of one canvas */
-    int *place;               /* [length] canvas position to index in the block */
-    float *confidence;        /* [N, length] */
-    uint8_t *settled;         /* [N, length] */
+    int32_t *open;         /* [open_count] open positions, ascending */
+    md_block_step *sample; /* [N] */
+    int32_t *block_ids;    /* [N, Y] */
+    uint8_t *want;         /* [N, Y] */
+    md_proposal *proposal; /* [N, Y] */
+    int *scratch;          /* [N, 2 Y] */
+    int32_t *wanted;       /* [Y] positions of one canvas */
+    int *place;            /* [length] canvas position to index in the block */
+    float *confidence;     /* [N, length] */
+    uint8_t *settled;      /* [N, length] */
     md_query query;
     md_drawer *drawer;
     /* progress */
@@ -60,11 +60,15 @@ static mdlm_status fail_blocks(int blocks, int open, mdlm_error *err) {
     int below = blocks < open ? blocks : open, above = blocks;
     while (open % below != 0) below--;
     if (blocks > open)
-        return md_fail(err, MDLM_USAGE, "--blocks %d does not divide %d tokens: the nearest that "
-                       "does is %d", blocks, open, below);
+        return md_fail(err, MDLM_USAGE,
+                       "--blocks %d does not divide %d tokens: the nearest that "
+                       "does is %d",
+                       blocks, open, below);
     while (open % above != 0) above++;
-    return md_fail(err, MDLM_USAGE, "--blocks %d does not divide %d tokens: the nearest that do "
-                   "are %d and %d", blocks, open, below, above);
+    return md_fail(err, MDLM_USAGE,
+                   "--blocks %d does not divide %d tokens: the nearest that do "
+                   "are %d and %d",
+                   blocks, open, below, above);
 }
 
 /* Block length and steps, from the number of open positions. */
@@ -80,8 +84,10 @@ static mdlm_status plan(sampler_run *r, mdlm_error *err) {
     r->steps = fixed ? r->open_count : opt->steps;
     r->block_length = r->open_count / opt->blocks;
     if (r->steps < opt->blocks)
-        return md_fail(err, MDLM_USAGE, "--steps %d is too few for --blocks %d: each block takes "
-                       "at least one step", r->steps, opt->blocks);
+        return md_fail(err, MDLM_USAGE,
+                       "--steps %d is too few for --blocks %d: each block takes "
+                       "at least one step",
+                       r->steps, opt->blocks);
     return MDLM_OK;
 }
 
@@ -175,9 +181,7 @@ static void select_positions(sampler_run *r, md_block_step *b, int step) {
 static mdlm_status answer(sampler_run *r, mdlm_error *err) {
     md_query *q = &r->query;
     MD_TRY(md_query_run(q, err));
-    md_rng rng = {.seed = r->opt->seed,
-                  .stream = MD_STREAM_TOKEN,
-                  .step = (uint64_t)r->work.steps};
+    md_rng rng = {.seed = r->opt->seed, .stream = MD_STREAM_TOKEN, .step = (uint64_t)r->work.steps};
     for (int n = 0; n < q->count; n++) {
         int64_t k = q->tag[q->rows[n] / q->T];
         int position = q->rows[n] % q->T;
@@ -185,8 +189,10 @@ static mdlm_status answer(sampler_run *r, mdlm_error *err) {
         const float *logits = q->logits + (size_t)n * (size_t)r->denoiser->vocab;
         md_proposal *proposal = r->proposal + k * r->block_length + r->place[position];
         if (!md_drawer_draw(r->drawer, logits, u, proposal))
-            return md_fail(err, MDLM_NUMERIC, "logits of position %d at step %d are no "
-                           "distribution: expected finite numbers", position, r->work.steps + 1);
+            return md_fail(err, MDLM_NUMERIC,
+                           "logits of position %d at step %d are no "
+                           "distribution: expected finite numbers",
+                           position, r->work.steps + 1);
     }
     r->work.evaluations += q->canvases;
     md_query_clear(q);

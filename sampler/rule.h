@@ -46,8 +46,8 @@ typedef struct md_block_step {
 
 struct md_rule {
     const char *name;
-    const char *help;          /* one line */
-    bool one_token_per_step;   /* as many steps as open positions, whatever --steps says */
+    const char *help;        /* one line */
+    bool one_token_per_step; /* as many steps as open positions, whatever --steps says */
     void (*select)(md_block_step *b);
     void (*commit)(md_block_step *b); /* NULL: commit what was selected */
 };

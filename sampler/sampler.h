@@ -31,7 +31,7 @@ typedef struct md_sampler_options {
     int top_k;          /* 0: off */
     double top_p;       /* (0,1]; 1: off. Order: temperature, top_k, top_p (of what top_k left) */
     uint64_t seed;
-    int64_t first_index; /* >= 0 */
+    int64_t first_index;  /* >= 0 */
     mdlm_step_fn on_step; /* may be NULL; non-zero cancels: MDLM_CANCELLED */
     void *user;
 } md_sampler_options;

@@ -12,7 +12,7 @@
 /* Predicts x0 of a masked canvas. */
 typedef struct md_denoiser {
     void *context;
-    int vocab;         /* V: width of a row of logits */
+    int vocab; /* V: width of a row of logits */
     int32_t mask_id;
     /* ids: canvases [B, T]. rows: `count` indices into [0, B*T), ascending: the positions whose
      * logits are wanted. Writes logits [count, V] (natural logarithms up to a constant per row; the

@@ -30,7 +30,7 @@ typedef struct md_adamw_args {
     md_real *w, *m, *v, *grad; /* grad is read, then zeroed */
     md_real *ema;              /* NULL: no average */
     md_real lr, beta1, beta2, eps, decay;
-    md_real grad_scale;        /* from clipping */
+    md_real grad_scale;               /* from clipping */
     md_real correction1, correction2; /* 1 - beta^n */
     md_real ema_decay;
 } md_adamw_args;
@@ -53,8 +53,8 @@ typedef struct md_kernels {
     void (*swiglu_backward)(int rows, int F, const md_real *x, const md_real *dy, bool add,
                             md_real *dx);
 
-    /* Rotates `heads` heads of size D at the start of each row of `stride` elements by the angles of
-     * its position, rotate-half pairs (i, i + D/2); cos, sin [positions, D/2]. `sign` -1 rotates
+    /* Rotates `heads` heads of size D at the start of each row of `stride` elements by the angles
+     * of its position, rotate-half pairs (i, i + D/2); cos, sin [positions, D/2]. `sign` -1 rotates
      * back. In place. */
     void (*rope)(int rows, int heads, int D, int stride, const md_real *cos, const md_real *sin,
                  md_real sign, md_real *x);
@@ -78,14 +78,15 @@ typedef struct md_kernels {
                           const md_real *weight, bool gradient, md_real *logits, md_real *loss);
 
     void (*add)(int64_t n, const md_real *a, const md_real *b, md_real *y); /* y = a + b */
-    void (*accumulate)(int64_t n, const md_real *x, md_real *y);           /* y += x */
+    void (*accumulate)(int64_t n, const md_real *x, md_real *y);            /* y += x */
     double (*sum_squares)(int64_t n, const md_real *x);
     void (*adamw)(int64_t n, const md_adamw_args *args);
 } md_kernels;
 
-/* Fills a table with the set `name`: the plain C one, overridden in the order of md_kernels_names up
- * to it: "ref" plain C; "openblas" its products; "avx2", "avx512" all kernels for that instruction set.
- * NULL: everything that this build and processor run. MDLM_USAGE when there is no such set here. */
+/* Fills a table with the set `name`: the plain C one, overridden in the order of md_kernels_names
+ * up to it: "ref" plain C; "openblas" its products; "avx2", "avx512" all kernels for that
+ * instruction set. NULL: everything that this build and processor run. MDLM_USAGE when there is no
+ * such set here. */
 mdlm_status md_kernels_init(md_kernels *table, const char *name, mdlm_error *err);
 extern const char *const md_kernels_names[]; /* NULL-terminated, best last */
 

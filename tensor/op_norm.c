@@ -44,9 +44,13 @@ typedef struct norm_node {
 
 static void norm_backward(md_tape *tape, md_node *node) {
     norm_node *n = (norm_node *)node;
-    norm_job j = {.k = md_tape_kernels(tape), .tiles = md_tile_rows(tape, n->x),
-                  .C = (int)md_tensor_cols(n->x), .x = n->x->data, .w = n->w->data,
-                  .rstd = n->rstd, .dy = node->out->grad};
+    norm_job j = {.k = md_tape_kernels(tape),
+                  .tiles = md_tile_rows(tape, n->x),
+                  .C = (int)md_tensor_cols(n->x),
+                  .x = n->x->data,
+                  .w = n->w->data,
+                  .rstd = n->rstd,
+                  .dy = node->out->grad};
     bool add_w;
     md_real *dw = md_grad_begin(tape, n->w, &add_w);
     if (dw) j.partial = md_tape_alloc(tape, (size_t)(j.tiles.count * j.C), sizeof *j.partial);
@@ -64,9 +68,14 @@ md_tensor *md_rms_norm(md_tape *tape, md_tensor *x, md_tensor *w, double eps) {
     md_tensor *y = md_tape_tensor(tape, x->rank, x->dim);
     md_real *rstd = md_tape_alloc(tape, (size_t)md_tensor_rows(x), sizeof *rstd);
     if (!y || !rstd) return NULL;
-    norm_job j = {.k = md_tape_kernels(tape), .tiles = md_tile_rows(tape, x),
-                  .C = (int)w->dim[0], .eps = (md_real)eps, .x = x->data, .w = w->data,
-                  .y = y->data, .rstd = rstd};
+    norm_job j = {.k = md_tape_kernels(tape),
+                  .tiles = md_tile_rows(tape, x),
+                  .C = (int)w->dim[0],
+                  .eps = (md_real)eps,
+                  .x = x->data,
+                  .w = w->data,
+                  .y = y->data,
+                  .rstd = rstd};
     md_tape_parallel(tape, j.tiles.count, forward_tile, &j);
     if (md_tape_wants(tape, x) || md_tape_wants(tape, w)) {
         norm_node *n = md_tape_node(tape, sizeof *n, norm_backward, y);

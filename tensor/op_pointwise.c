@@ -34,8 +34,11 @@ typedef struct unary_node {
 
 static void swiglu_backward(md_tape *tape, md_node *node) {
     md_tensor *x = ((unary_node *)node)->x;
-    swiglu_job j = {.k = md_tape_kernels(tape), .tiles = md_tile_rows(tape, x),
-                    .F = (int)md_tensor_cols(node->out), .x = x->data, .dy = node->out->grad};
+    swiglu_job j = {.k = md_tape_kernels(tape),
+                    .tiles = md_tile_rows(tape, x),
+                    .F = (int)md_tensor_cols(node->out),
+                    .x = x->data,
+                    .dy = node->out->grad};
     j.dx = md_grad_begin(tape, x, &j.add);
     if (j.dx) md_tape_parallel(tape, j.tiles.count, swiglu_tile, &j);
 }
@@ -48,8 +51,11 @@ md_tensor *md_swiglu(md_tape *tape, md_tensor *x) {
     dim[x->rank - 1] /= 2;
     md_tensor *y = md_tape_tensor(tape, x->rank, dim);
     if (!y) return NULL;
-    swiglu_job j = {.k = md_tape_kernels(tape), .tiles = md_tile_rows(tape, x),
-                    .F = (int)md_tensor_cols(y), .x = x->data, .y = y->data};
+    swiglu_job j = {.k = md_tape_kernels(tape),
+                    .tiles = md_tile_rows(tape, x),
+                    .F = (int)md_tensor_cols(y),
+                    .x = x->data,
+                    .y = y->data};
     md_tape_parallel(tape, j.tiles.count, swiglu_tile, &j);
     if (md_tape_wants(tape, x)) {
         unary_node *n = md_tape_node(tape, sizeof *n, swiglu_backward, y);
@@ -149,8 +155,11 @@ md_tensor *md_dropout(md_tape *tape, md_tensor *x, double p) {
     MD_BUG_IF(p >= 1 || md_tensor_cols(x) / 4 >= 1 << DROPOUT_COLUMN_BITS);
     md_tensor *y = md_tape_tensor(tape, x->rank, x->dim);
     if (!y) return NULL;
-    dropout_job j = {.C = md_tensor_cols(x), .threshold = (uint32_t)(p * 4294967296.0),
-                     .scale = (md_real)(1 / (1 - p)), .from = x->data, .to = y->data};
+    dropout_job j = {.C = md_tensor_cols(x),
+                     .threshold = (uint32_t)(p * 4294967296.0),
+                     .scale = (md_real)(1 / (1 - p)),
+                     .from = x->data,
+                     .to = y->data};
     j.rng = md_tape_next_dropout(tape, &j.index);
     dropout_apply(tape, &j, md_tensor_rows(x));
     if (md_tape_wants(tape, x)) {

@@ -2,9 +2,9 @@
  * records, leaves a node that knows its derivative. All accept NULL operands (an error happened
  * before) and return NULL after an error. Results live in the tape's arena.
  *
- * Shapes: a tensor [B, T, C] and its rows [N = B*T, C] are interchangeable; where rows are split into
- * tiles, an operator that does not record keeps tiles inside one sequence of a [B, T, C] tensor, so
- * a sequence's bits do not depend on its batch.
+ * Shapes: a tensor [B, T, C] and its rows [N = B*T, C] are interchangeable; where rows are split
+ * into tiles, an operator that does not record keeps tiles inside one sequence of a [B, T, C]
+ * tensor, so a sequence's bits do not depend on its batch.
  *
  * Recipe for a new operator: tensor/op_NAME.c, its declaration and formula here, its inner loop as
  * an entry of the kernel table when it is worth one, a line in tests/test_grad_ops.c.
@@ -59,11 +59,11 @@ typedef struct md_attention_shape {
 } md_attention_shape;
 md_tensor *md_attention(md_tape *tape, md_tensor *qkv, md_attention_shape shape);
 
-/* loss = sum over rows of weight[n] * -log softmax(h[n] w^T)[target[n]], the logit of `banned` taken
- * as -infinity (-1: none). h [N, C], w [V, C]; target [N]; weight [N]. Result: a scalar.
- * `row_loss` [N], unless NULL, receives the unweighted losses. Logits exist for a few rows at a time;
- * the gradient is computed on the way forward, so the result must be what md_tape_backward is called
- * on (MD_BUG_IF otherwise). */
+/* loss = sum over rows of weight[n] * -log softmax(h[n] w^T)[target[n]], the logit of `banned`
+ * taken as -infinity (-1: none). h [N, C], w [V, C]; target [N]; weight [N]. Result: a scalar.
+ * `row_loss` [N], unless NULL, receives the unweighted losses. Logits exist for a few rows at a
+ * time; the gradient is computed on the way forward, so the result must be what md_tape_backward is
+ * called on (MD_BUG_IF otherwise). */
 typedef struct md_cross_entropy_args {
     const int32_t *target;
     const md_real *weight;

@@ -52,10 +52,10 @@ md_real *md_adamw_ema(md_adamw *opt);    /* NULL when there is no average */
 /* Learning rate at `progress` in [0,1] of the training (a share of the steps or of the time
  * budget): linear warm-up over the first `warmup` steps (1-based), then by kind. */
 typedef enum md_lr_kind {
-    MD_LR_COSINE,   /* down to `floor` x peak */
+    MD_LR_COSINE, /* down to `floor` x peak */
     MD_LR_LINEAR,
     MD_LR_CONSTANT,
-    MD_LR_WSD,      /* constant, then linear down over the last fifth */
+    MD_LR_WSD, /* constant, then linear down over the last fifth */
 } md_lr_kind;
 typedef struct md_lr_schedule {
     md_lr_kind kind;

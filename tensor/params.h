@@ -1,7 +1,8 @@
 /* tensor/params.h: named parameters in one slab of values and one of gradients.
  *
  *     md_params *params = md_params_new(err);
- *     md_tensor *w = md_params_add(params, "blocks.0.q_proj.weight", 2, (int64_t[]){C, C}, true, err);
+ *     md_tensor *w = md_params_add(params, "blocks.0.q_proj.weight", 2, (int64_t[]){C, C}, true,
+ * err);
  *     ...
  *     MD_TRY(md_params_seal(params, true, err));      allocates; w->data and w->grad are set
  *     md_params_free(params);

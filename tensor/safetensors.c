@@ -33,9 +33,9 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[] = {
-    [MD_ST_F64] = {"F64", 8}, [MD_ST_F32] = {"F32", 4},   [MD_ST_F16] = {"F16", 2},
+    [MD_ST_F64] = {"F64", 8},   [MD_ST_F32] = {"F32", 4}, [MD_ST_F16] = {"F16", 2},
     [MD_ST_BF16] = {"BF16", 2}, [MD_ST_I64] = {"I64", 8}, [MD_ST_I32] = {"I32", 4},
-    [MD_ST_I16] = {"I16", 2}, [MD_ST_I8] = {"I8", 1},     [MD_ST_U8] = {"U8", 1},
+    [MD_ST_I16] = {"I16", 2},   [MD_ST_I8] = {"I8", 1},   [MD_ST_U8] = {"U8", 1},
     [MD_ST_BOOL] = {"BOOL", 1},
 };
 
@@ -68,9 +68,8 @@ static mdlm_status check_text(const md_safetensors *f, const uint8_t *text, size
         bool control = c < 0x20 && c != '\t' && c != '\n' && c != '\r';
         bool escaped = c == '\\' && size - i >= 6 && memcmp(text + i, "\\u0000", 6) == 0;
         if (control || escaped) {
-            return md_fail(err, MDLM_INPUT,
-                           "'%s': the header has a control character at byte %zu", f->path,
-                           LENGTH_BYTES + i);
+            return md_fail(err, MDLM_INPUT, "'%s': the header has a control character at byte %zu",
+                           f->path, LENGTH_BYTES + i);
         }
         /* The character after a backslash does not start an escape, whatever it is. */
         i += (size_t)n + (c == '\\' && i + 1 < size && text[i + 1] == '\\');
@@ -132,10 +131,14 @@ static mdlm_status read_extent(place at, const cJSON *number, const char *what, 
                                mdlm_error *err) {
     const double value = cJSON_IsNumber(number) ? number->valuedouble : NAN;
     const char *fault = NULL;
-    if (!cJSON_IsNumber(number)) fault = "is not a number";
-    else if (value < 0) fault = "is negative";
-    else if (!(value <= MAX_EXACT)) fault = "is too large";
-    else if (value != floor(value)) fault = "is not an integer";
+    if (!cJSON_IsNumber(number))
+        fault = "is not a number";
+    else if (value < 0)
+        fault = "is negative";
+    else if (!(value <= MAX_EXACT))
+        fault = "is too large";
+    else if (value != floor(value))
+        fault = "is not an integer";
     if (fault) {
         return md_fail(err, MDLM_INPUT, "'%s': %s %s in tensor '%s'", at.file->path, what, fault,
                        at.tensor->string);
@@ -362,8 +365,8 @@ static mdlm_status check_float(const md_safetensors *f, const md_st_entry *e, md
 #define CONVERT(load, bytes) \
     for (int64_t i = 0; i < n; i++) out[i] = (md_real)load(p + i * bytes)
 
-mdlm_status md_safetensors_read(const md_safetensors *file, const md_st_entry *entry,
-                                md_real *out, mdlm_error *err) {
+mdlm_status md_safetensors_read(const md_safetensors *file, const md_st_entry *entry, md_real *out,
+                                mdlm_error *err) {
     MD_TRY(check_float(file, entry, err));
     const uint8_t *p = entry->data;
     const int64_t n = entry->count;

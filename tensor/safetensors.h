@@ -25,8 +25,16 @@
 #include "tensor/params.h"
 
 typedef enum md_st_dtype {
-    MD_ST_F64, MD_ST_F32, MD_ST_F16, MD_ST_BF16,
-    MD_ST_I64, MD_ST_I32, MD_ST_I16, MD_ST_I8, MD_ST_U8, MD_ST_BOOL,
+    MD_ST_F64,
+    MD_ST_F32,
+    MD_ST_F16,
+    MD_ST_BF16,
+    MD_ST_I64,
+    MD_ST_I32,
+    MD_ST_I16,
+    MD_ST_I8,
+    MD_ST_U8,
+    MD_ST_BOOL,
 } md_st_dtype;
 size_t md_st_dtype_size(md_st_dtype dtype);
 const char *md_st_dtype_name(md_st_dtype dtype); /* "F32" */
@@ -53,8 +61,8 @@ const md_st_entry *md_safetensors_find(const md_safetensors *file, const char *n
 const cJSON *md_safetensors_metadata(const md_safetensors *file);
 
 /* Converts an entry of a float dtype to md_real, out [count]. MDLM_INPUT for other dtypes. */
-mdlm_status md_safetensors_read(const md_safetensors *file, const md_st_entry *entry,
-                                md_real *out, mdlm_error *err);
+mdlm_status md_safetensors_read(const md_safetensors *file, const md_st_entry *entry, md_real *out,
+                                mdlm_error *err);
 
 /* Fills every parameter from the tensor of its name; a missing one, one of another shape (both
  * shapes are named) or one that no parameter wants is MDLM_INPUT. `prefix` (may be "") is put

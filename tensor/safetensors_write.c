@@ -79,8 +79,8 @@ static mdlm_status append_quoted(md_buffer *out, const char *text, mdlm_error *e
 static mdlm_status append_tensor(md_buffer *out, const piece *p, size_t begin, mdlm_error *err) {
     const md_st_source *s = p->source;
     MD_TRY(append_quoted(out, s->name, err));
-    MD_TRY(md_buffer_printf(out, err, ":{\"dtype\":\"%s\",\"shape\":[",
-                            md_st_dtype_name(s->dtype)));
+    MD_TRY(
+        md_buffer_printf(out, err, ":{\"dtype\":\"%s\",\"shape\":[", md_st_dtype_name(s->dtype)));
     for (int i = 0; i < s->rank; i++) {
         MD_TRY(md_buffer_printf(out, err, "%s%lld", i ? "," : "", (long long)s->dim[i]));
     }
@@ -111,8 +111,8 @@ static mdlm_status build_header(const piece *pieces, int count, const cJSON *met
                    MAX_HEADER, out->size);
 }
 
-static mdlm_status write_file(md_writer *w, const md_buffer *header, const piece *pieces,
-                              int count, mdlm_error *err) {
+static mdlm_status write_file(md_writer *w, const md_buffer *header, const piece *pieces, int count,
+                              mdlm_error *err) {
     const uint64_t length = header->size; /* little-endian hosts only: see safetensors.c */
     MD_TRY(md_writer_write(w, &length, sizeof length, err));
     MD_TRY(md_writer_write(w, header->data, header->size, err));

@@ -52,8 +52,8 @@ md_real *md_tape_scratch(md_tape *tape, int worker);
 /* The key of the next dropout operator in this step. */
 md_rng md_tape_next_dropout(md_tape *tape, uint32_t *index);
 
-/* How an operator splits rows into tiles: `rows` is cut into groups of `group` rows (a sequence when
- * the tape does not record), each group into tiles of at most MD_ROW_TILE. */
+/* How an operator splits rows into tiles: `rows` is cut into groups of `group` rows (a sequence
+ * when the tape does not record), each group into tiles of at most MD_ROW_TILE. */
 enum { MD_ROW_TILE = 256 };
 typedef struct md_row_tiles {
     int64_t rows, group, per_group, count;

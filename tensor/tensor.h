@@ -80,7 +80,8 @@ mdlm_status md_tape_status(const md_tape *tape, mdlm_error *err);
 mdlm_status md_tape_backward(md_tape *tape, md_tensor *loss, mdlm_error *err);
 
 /* Without recording, a block may run in memory that is reused: mark, compute, copy what stays into
- * memory taken before the mark, rewind. Tensors made after the mark are gone (MD_BUG_IF recording). */
+ * memory taken before the mark, rewind. Tensors made after the mark are gone (MD_BUG_IF recording).
+ */
 md_arena_mark md_tape_mark(md_tape *tape);
 void md_tape_rewind(md_tape *tape, md_arena_mark mark);
 size_t md_tape_memory(const md_tape *tape); /* bytes held: arena, gradients, scratch */

@@ -20,13 +20,13 @@ enum { TABLE_V = 3, TABLE_MASK = 3, TABLE_T = 4, TABLE_CANVASES = 256 };
 
 typedef struct table_model {
     float logits[TABLE_CANVASES][TABLE_T][TABLE_V + 1];
-    int calls;           /* of predict */
-    int canvases;        /* asked for, in all calls */
-    int rows;            /* asked for, in all calls */
-    int largest;         /* canvases in one call */
-    int idle;            /* canvases without a wanted row, and wanted rows that are visible */
+    int calls;                /* of predict */
+    int canvases;             /* asked for, in all calls */
+    int rows;                 /* asked for, in all calls */
+    int largest;              /* canvases in one call */
+    int idle;                 /* canvases without a wanted row, and wanted rows that are visible */
     int seen[TABLE_CANVASES]; /* how often each canvas was asked for */
-    float poison;        /* added to every logit: NaN makes a broken network */
+    float poison;             /* added to every logit: NaN makes a broken network */
 } table_model;
 
 static inline int table_code(const int32_t *ids) {

@@ -55,8 +55,7 @@ END_TEST
 START_TEST(saving_tells_the_folder) {
     training t = new_training(COLS, 0.9);
     cJSON *state = cJSON_CreateObject();
-    md_checkpoint c = {
-        .params = t.params, .optimizer = t.optimizer, .step = 1200, .state = state};
+    md_checkpoint c = {.params = t.params, .optimizer = t.optimizer, .step = 1200, .state = state};
     char *path = NULL, *newest = NULL;
     assert_ok(md_checkpoint_save(&c, run, 1, &path, &err));
     ck_assert_str_eq(path, in_run("step-1200"));

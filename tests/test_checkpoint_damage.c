@@ -156,8 +156,8 @@ START_TEST(a_forged_file_with_a_matching_hash_is_still_checked) {
     training t = train_to(2, 2), wide = new_training(COLS + 1, 0.9);
     char path[512];
     snprintf(path, sizeof path, "%s", in_run("step-2/raw.safetensors"));
-    assert_ok(md_safetensors_write_params(path, wide.params, "", md_params_values(wide.params),
-                                          &err));
+    assert_ok(
+        md_safetensors_write_params(path, wide.params, "", md_params_values(wide.params), &err));
     forge(path, "raw.safetensors");
     assert_falls_back("raw.safetensors", "expected shape [3, 5], found [3, 6]");
 

@@ -10,10 +10,19 @@
 #include "model/transformer.h"
 #include "tests/suite.h"
 
-static const md_model_config sample = {.layers = 3, .dim = 24, .heads = 6, .kv_heads = 2, .ff = 40,
-                                       .vocab = 259, .seq_len = 128, .rope_theta = 10000,
-                                       .norm_eps = 1e-5, .tied = true, .mask_id = 256,
-                                       .end_of_text_id = 257, .padding_id = 258};
+static const md_model_config sample = {.layers = 3,
+                                       .dim = 24,
+                                       .heads = 6,
+                                       .kv_heads = 2,
+                                       .ff = 40,
+                                       .vocab = 259,
+                                       .seq_len = 128,
+                                       .rope_theta = 10000,
+                                       .norm_eps = 1e-5,
+                                       .tied = true,
+                                       .mask_id = 256,
+                                       .end_of_text_id = 257,
+                                       .padding_id = 258};
 
 /* The keys that LLaDA-8B-Base's config.json has, with the sizes of `sample`. */
 static const char llada[] =
@@ -136,14 +145,22 @@ END_TEST
 
 START_TEST(another_value_of_a_constant_is_refused_by_name) {
     static const char *const changed[][2] = {
-        {"model_type", "\"llama\""},        {"model_type", "null"},
-        {"model_type", "7"},                {"block_type", "\"sequential\""},
-        {"layer_norm_type", "\"default\""}, {"activation_type", "\"swiglu\""},
-        {"rope", "false"},                  {"alibi", "true"},
-        {"include_bias", "true"},           {"include_qkv_bias", "true"},
-        {"attention_layer_norm", "true"},   {"scale_logits", "true"},
-        {"input_emb_norm", "true"},         {"block_group_size", "2"},
-        {"multi_query_attention", "true"},  {"clip_qkv", "8.5"},
+        {"model_type", "\"llama\""},
+        {"model_type", "null"},
+        {"model_type", "7"},
+        {"block_type", "\"sequential\""},
+        {"layer_norm_type", "\"default\""},
+        {"activation_type", "\"swiglu\""},
+        {"rope", "false"},
+        {"alibi", "true"},
+        {"include_bias", "true"},
+        {"include_qkv_bias", "true"},
+        {"attention_layer_norm", "true"},
+        {"scale_logits", "true"},
+        {"input_emb_norm", "true"},
+        {"block_group_size", "2"},
+        {"multi_query_attention", "true"},
+        {"clip_qkv", "8.5"},
         {"block_type", "[\"llama\"]"},
     };
     for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
@@ -158,8 +175,9 @@ START_TEST(another_value_of_a_constant_is_refused_by_name) {
 END_TEST
 
 START_TEST(missing_constants_are_taken_as_said) {
-    static const char *const optional[] = {"model_type", "block_type", "layer_norm_type", "rope",
-                                           "alibi", "include_bias", "clip_qkv", "block_group_size"};
+    static const char *const optional[] = {"model_type", "block_type",      "layer_norm_type",
+                                           "rope",       "alibi",           "include_bias",
+                                           "clip_qkv",   "block_group_size"};
     for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {
         mdlm_error err = {0};
         md_model_config found;
@@ -171,8 +189,8 @@ END_TEST
 
 START_TEST(missing_keys_are_named) {
     static const char *const required[] = {
-        "d_model", "n_layers", "n_heads", "mlp_hidden_size", "max_sequence_length", "vocab_size",
-        "rope_theta", "rms_norm_eps", "weight_tying"};
+        "d_model",    "n_layers",   "n_heads",      "mlp_hidden_size", "max_sequence_length",
+        "vocab_size", "rope_theta", "rms_norm_eps", "weight_tying"};
     for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
         mdlm_error err = {0};
         md_model_config found = sample;
@@ -205,17 +223,39 @@ END_TEST
 
 START_TEST(mistyped_and_out_of_range_values_are_refused_by_name) {
     static const char *const wrong[][2] = {
-        {"d_model", "\"24\""},       {"d_model", "24.5"},       {"d_model", "0"},
-        {"d_model", "-24"},          {"d_model", "1e300"},      {"d_model", "[24]"},
-        {"d_model", "null"},         {"n_layers", "0"},         {"n_layers", "99999999999"},
-        {"n_heads", "0"},            {"n_heads", "true"},       {"n_kv_heads", "0"},
-        {"n_kv_heads", "-1"},        {"mlp_hidden_size", "0"},  {"mlp_hidden_size", "null"},
-        {"max_sequence_length", "0"}, {"vocab_size", "0"},      {"vocab_size", "1e10"},
-        {"embedding_size", "0"},     {"rope_theta", "\"big\""}, {"rope_theta", "1e999"},
-        {"rope_theta", "-1"},        {"rope_theta", "1"},       {"rms_norm_eps", "0"},
-        {"rms_norm_eps", "-1e-5"},   {"rms_norm_eps", "null"},  {"weight_tying", "1"},
-        {"weight_tying", "\"no\""},  {"mask_token_id", "259"},  {"mask_token_id", "-1"},
-        {"mask_token_id", "1.5"},    {"eos_token_id", "259"},   {"eos_token_id", "[257]"},
+        {"d_model", "\"24\""},
+        {"d_model", "24.5"},
+        {"d_model", "0"},
+        {"d_model", "-24"},
+        {"d_model", "1e300"},
+        {"d_model", "[24]"},
+        {"d_model", "null"},
+        {"n_layers", "0"},
+        {"n_layers", "99999999999"},
+        {"n_heads", "0"},
+        {"n_heads", "true"},
+        {"n_kv_heads", "0"},
+        {"n_kv_heads", "-1"},
+        {"mlp_hidden_size", "0"},
+        {"mlp_hidden_size", "null"},
+        {"max_sequence_length", "0"},
+        {"vocab_size", "0"},
+        {"vocab_size", "1e10"},
+        {"embedding_size", "0"},
+        {"rope_theta", "\"big\""},
+        {"rope_theta", "1e999"},
+        {"rope_theta", "-1"},
+        {"rope_theta", "1"},
+        {"rms_norm_eps", "0"},
+        {"rms_norm_eps", "-1e-5"},
+        {"rms_norm_eps", "null"},
+        {"weight_tying", "1"},
+        {"weight_tying", "\"no\""},
+        {"mask_token_id", "259"},
+        {"mask_token_id", "-1"},
+        {"mask_token_id", "1.5"},
+        {"eos_token_id", "259"},
+        {"eos_token_id", "[257]"},
         {"pad_token_id", "4000000000"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -230,10 +270,14 @@ END_TEST
 /* These name the flag of the command line; in a file they are bad input all the same. */
 START_TEST(shapes_that_do_not_fit_together_are_refused) {
     static const char *const wrong[][3] = {
-        {"d_model", "26", "divisible"},      {"n_heads", "5", "divisible"},
-        {"n_kv_heads", "4", "divisible"},    {"n_kv_heads", "12", "divisible"},
-        {"d_model", "18", "odd"},            {"n_layers", "513", "512"},
-        {"d_model", "65544", "65536"},       {"mlp_hidden_size", "262145", "262144"},
+        {"d_model", "26", "divisible"},
+        {"n_heads", "5", "divisible"},
+        {"n_kv_heads", "4", "divisible"},
+        {"n_kv_heads", "12", "divisible"},
+        {"d_model", "18", "odd"},
+        {"n_layers", "513", "512"},
+        {"d_model", "65544", "65536"},
+        {"mlp_hidden_size", "262145", "262144"},
         {"max_sequence_length", "1048577", "1048576"},
         {"embedding_size", "4194305", "4194304"},
     };
@@ -255,7 +299,13 @@ START_TEST(files_that_are_no_config_are_refused) {
                  "/nonexistent-folder");
     assert_fails(md_model_config_load(folder, &found, &err), MDLM_INPUT, "config.json");
     suite_tmp_remove(folder);
-    static const char *const texts[] = {"", "{", "[]", "7", "null", "{}", "{\"d_model\": 24,}",
+    static const char *const texts[] = {"",
+                                        "{",
+                                        "[]",
+                                        "7",
+                                        "null",
+                                        "{}",
+                                        "{\"d_model\": 24,}",
                                         "{\"d_model\": 24, \"d_model\": 48}"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         assert_fails(load_text(texts[i], &found, &err), MDLM_INPUT, "config.json");
@@ -326,10 +376,17 @@ END_TEST
 /* Millions of parameters of a preset. */
 static double preset_size(const md_preset *p, int vocab, bool tied) {
     mdlm_error err = {0};
-    md_model_config c = {.layers = p->layers, .dim = p->dim, .heads = p->heads,
-                         .kv_heads = p->kv_heads, .ff = p->ff, .vocab = vocab,
-                         .seq_len = p->seq_len, .rope_theta = 10000, .norm_eps = 1e-5,
-                         .tied = tied, .mask_id = vocab - 1};
+    md_model_config c = {.layers = p->layers,
+                         .dim = p->dim,
+                         .heads = p->heads,
+                         .kv_heads = p->kv_heads,
+                         .ff = p->ff,
+                         .vocab = vocab,
+                         .seq_len = p->seq_len,
+                         .rope_theta = 10000,
+                         .norm_eps = 1e-5,
+                         .tied = tied,
+                         .mask_id = vocab - 1};
     assert_ok(md_model_config_check(&c, &err));
     return (double)md_model_config_parameters(&c) / 1e6;
 }
@@ -389,8 +446,8 @@ static md_transformer *initialised(const md_model_config *c, uint64_t seed) {
 /* What a parameter is drawn from: its standard deviation, 0 for gains of one. */
 static double expected_std(const char *name, int layers) {
     if (strstr(name, "norm") || strstr(name, "ln_f")) return 0;
-    bool residual = strstr(name, ".blocks.") &&
-                    (strstr(name, ".attn_out.") || strstr(name, ".ff_out."));
+    bool residual =
+        strstr(name, ".blocks.") && (strstr(name, ".attn_out.") || strstr(name, ".ff_out."));
     return residual ? 0.02 / sqrt(2.0 * layers) : 0.02;
 }
 
@@ -449,10 +506,18 @@ START_TEST(tensors_have_the_names_and_shapes_of_llada) {
         const char *name;
         int64_t rows, cols; /* cols 0: a vector */
     } expected[] = {
-        {"wte", 259, 24},           {"blocks.2.attn_norm", 24, 0}, {"blocks.2.q_proj", 24, 24},
-        {"blocks.2.k_proj", 8, 24}, {"blocks.2.v_proj", 8, 24},    {"blocks.2.attn_out", 24, 24},
-        {"blocks.2.ff_norm", 24, 0}, {"blocks.2.ff_proj", 40, 24}, {"blocks.2.up_proj", 40, 24},
-        {"blocks.2.ff_out", 24, 40}, {"ln_f", 24, 0},              {"ff_out", 259, 24},
+        {"wte", 259, 24},
+        {"blocks.2.attn_norm", 24, 0},
+        {"blocks.2.q_proj", 24, 24},
+        {"blocks.2.k_proj", 8, 24},
+        {"blocks.2.v_proj", 8, 24},
+        {"blocks.2.attn_out", 24, 24},
+        {"blocks.2.ff_norm", 24, 0},
+        {"blocks.2.ff_proj", 40, 24},
+        {"blocks.2.up_proj", 40, 24},
+        {"blocks.2.ff_out", 24, 40},
+        {"ln_f", 24, 0},
+        {"ff_out", 259, 24},
     };
     md_model_config c = sample;
     c.tied = false;

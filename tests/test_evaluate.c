@@ -51,8 +51,8 @@ static mdlm_status predict(void *context, const int32_t *ids, int B, int T, cons
 }
 
 static md_denoiser denoiser_of(network *n) {
-    return (md_denoiser){.context = n, .vocab = n->uniform ? n->uniform : V, .mask_id = MASK,
-                         .predict = predict};
+    return (md_denoiser){
+        .context = n, .vocab = n->uniform ? n->uniform : V, .mask_id = MASK, .predict = predict};
 }
 
 /* A corpus of documents, one a line of a .jsonl file; the training part holds all but `val`, which
@@ -107,8 +107,8 @@ static md_nelbo_report by_hand(const md_corpus *corpus, int T, const int64_t *wi
             md_corpus_read(corpus, MD_PART_VAL, at, &ids[j], 1);
             length++;
         }
-        md_nelbo_batch batch = {.ids = ids, .count = 1, .T = T, .first = i, .lengths = &length,
-                                .group = &group[i]};
+        md_nelbo_batch batch = {
+            .ids = ids, .count = 1, .T = T, .first = i, .lengths = &length, .group = &group[i]};
         assert_ok(md_nelbo_add(&sum, &denoiser, &o, &batch, NULL, &err));
     }
     return md_nelbo_finish(&sum);
@@ -280,8 +280,8 @@ START_TEST(progress_is_told_and_can_cancel) {
     md_corpus *corpus = three_documents();
     progress p = {0};
     network n = {0};
-    md_evaluate_options opt = {.draws = 16, .batch = 8, .seed = 9, .on_progress = on_progress,
-                               .user = &p};
+    md_evaluate_options opt = {
+        .draws = 16, .batch = 8, .seed = 9, .on_progress = on_progress, .user = &p};
     (void)evaluate(corpus, &n, 4, &opt);
     ck_assert_int_gt(p.count, 1);
     ck_assert_int_eq(p.total, 15);

@@ -83,9 +83,16 @@ typedef struct fixture {
 static void fixture_init(fixture *f, const variant *v, const char *kernel_set) {
     mdlm_error err;
     *f = (fixture){.variant = v, .kernel_set = kernel_set};
-    md_model_config config = {.layers = LAYERS, .dim = C, .heads = v->heads,
-                              .kv_heads = v->kv_heads, .ff = FF, .vocab = V, .seq_len = T,
-                              .rope_theta = 10000, .norm_eps = 1e-5, .tied = v->tied,
+    md_model_config config = {.layers = LAYERS,
+                              .dim = C,
+                              .heads = v->heads,
+                              .kv_heads = v->kv_heads,
+                              .ff = FF,
+                              .vocab = V,
+                              .seq_len = T,
+                              .rope_theta = 10000,
+                              .norm_eps = 1e-5,
+                              .tied = v->tied,
                               .mask_id = MASK};
     assert_ok(md_kernels_init(&f->kernels, kernel_set, &err));
     f->pool = md_pool_new(2, &err);
@@ -148,8 +155,8 @@ static void check_close(const fixture *f, const char *key, const md_real *found,
 static md_tensor *loss_of(fixture *f, const batch *b, md_real *row_loss) {
     md_tape_begin(f->tape, true, (md_rng){0});
     md_tensor *h = md_transformer_hidden(f->net, f->tape, b->ids, B, T, 0);
-    md_cross_entropy_args args = {.target = b->target, .weight = b->weight, .banned = MASK,
-                                  .row_loss = row_loss};
+    md_cross_entropy_args args = {
+        .target = b->target, .weight = b->weight, .banned = MASK, .row_loss = row_loss};
     return md_linear_cross_entropy(f->tape, md_gather_rows(f->tape, h, b->rows, b->count),
                                    md_transformer_head(f->net), &args);
 }

@@ -40,9 +40,17 @@ typedef struct fixture {
 static void fixture_init(fixture *f, const variant *v) {
     mdlm_error err;
     *f = (fixture){.variant = v};
-    md_model_config config = {.layers = 2, .dim = 12, .heads = v->heads, .kv_heads = v->kv_heads,
-                              .ff = 10, .vocab = V, .seq_len = T, .rope_theta = 100,
-                              .norm_eps = 1e-5, .tied = v->tied, .mask_id = MASK};
+    md_model_config config = {.layers = 2,
+                              .dim = 12,
+                              .heads = v->heads,
+                              .kv_heads = v->kv_heads,
+                              .ff = 10,
+                              .vocab = V,
+                              .seq_len = T,
+                              .rope_theta = 100,
+                              .norm_eps = 1e-5,
+                              .tied = v->tied,
+                              .mask_id = MASK};
     assert_ok(md_kernels_init(&f->kernels, NULL, &err));
     f->pool = md_pool_new(1, &err);
     f->tape = md_tape_new(f->pool, &f->kernels, &err);
@@ -128,8 +136,7 @@ START_TEST(a_frozen_network_gathers_no_gradients) {
     md_params *params = md_transformer_params(f.net);
     md_params_freeze(params, true);
     assert_ok(md_tape_backward(f.tape, loss_of(&f), &err));
-    for (int64_t i = 0; i < md_params_size(params); i++)
-        ck_assert(md_params_grads(params)[i] == 0);
+    for (int64_t i = 0; i < md_params_size(params); i++) ck_assert(md_params_grads(params)[i] == 0);
     fixture_release(&f);
 }
 END_TEST

@@ -203,8 +203,7 @@ static const op_case cases[] = {
      .arg = {3, 1, 2}},
     {"attention twice", attention_twice, .leaf = {{3, {1, 7, (2 + 2) * 2}}}, .arg = {2, 1, 2}},
     {"attention, two query tiles", attention, .leaf = {{3, {1, 131, (2 + 2) * 2}}},
-     .arg = {2, 1, 2},
-     .sample = 60},
+     .arg = {2, 1, 2}, .sample = 60},
     {"attention, three query tiles", attention, .leaf = {{3, {1, 257, 6}}}, .arg = {1, 1, 2},
      .sample = 40},
     {"cross_entropy", cross_entropy, .leaf = {{2, {6, 5}}, {2, {7, 5}}}, .arg = {-1}},
@@ -455,8 +454,10 @@ START_TEST(a_frozen_input_gets_no_gradient_and_the_others_keep_theirs) {
         for (int l = 0; l < p.count; l++) {
             if (l == frozen) continue;
             size_t bytes = (size_t)p.size[l] * sizeof(double);
-            ck_assert_msg(!memcmp(p.grad[l], q.grad[l], bytes), "%s: leaf %d changes when leaf %d "
-                          "is frozen", p.op->name, l, frozen);
+            ck_assert_msg(!memcmp(p.grad[l], q.grad[l], bytes),
+                          "%s: leaf %d changes when leaf %d "
+                          "is frozen",
+                          p.op->name, l, frozen);
         }
     }
     problem_release(&p);
@@ -520,8 +521,8 @@ START_TEST(micro_batches_give_the_gradient_of_the_whole_batch) {
         md_tensor *w = &p.leaf[1], *x = md_tape_matrix(p.tape, end - first, C);
         memcpy(x->data, p.value[0] + first * C, (size_t)(end - first) * C * sizeof(double));
         w->data = p.value[1], w->grad = p.grad[1], w->is_param = w->needs_grad = true;
-        md_cross_entropy_args args = {.target = target + first, .weight = weight + first,
-                                      .banned = -1};
+        md_cross_entropy_args args = {
+            .target = target + first, .weight = weight + first, .banned = -1};
         md_tensor *loss = md_linear_cross_entropy(p.tape, x, w, &args);
         assert_ok(md_tape_backward(p.tape, loss, &err));
         memcpy(pass == 0 ? whole : parts, p.grad[1], sizeof whole);

@@ -64,8 +64,8 @@ static float *copied(bench *b, const float *from, int64_t n) {
 
 static void check_near(const bench *b, const char *what, int64_t i, double found, double expected,
                        double tolerance) {
-    bool same = isnan(expected) ? isnan(found)
-                                : found == expected || fabs(found - expected) <= tolerance;
+    bool same =
+        isnan(expected) ? isnan(found) : found == expected || fabs(found - expected) <= tolerance;
     if (same) return; /* even an assertion that holds costs a system call */
     ck_abort_msg("'%s' kernels, %s of %d %s columns: %s[%lld] is %.9g, expected %.9g within %.2g",
                  b->k->name, b->entry, b->cols, kind_names[b->kind], what, (long long)i, found,
@@ -173,8 +173,12 @@ static void check_long_gemm(bench *b) {
     if (b->kind != ORDINARY) return;
     for (int i = 0; i < 5 * 8; i++) {
         int form = i % 8;
-        md_gemm g = {.trans_a = form & 1, .trans_b = form & 2, .add = form & 4,
-                     .m = 14, .n = b->cols, .k = lengths[i / 8]};
+        md_gemm g = {.trans_a = form & 1,
+                     .trans_b = form & 2,
+                     .add = form & 4,
+                     .m = 14,
+                     .n = b->cols,
+                     .k = lengths[i / 8]};
         check_product(b, &g);
         md_arena_rewind(b->arena, mark);
     }
@@ -254,8 +258,8 @@ static void check_swiglu(bench *b) {
     md_kernels_ref.swiglu(ROWS, F, x, y_ref);
     for (int i = 0; i < size; i++) {
         const float *u = x + i / F * 2 * F + i % F;
-        double tolerance = 8 * EPS * fabs((double)y_ref[i]) +
-                           TINY * (1 + fabs((double)u[0] * (double)u[F]));
+        double tolerance =
+            8 * EPS * fabs((double)y_ref[i]) + TINY * (1 + fabs((double)u[0] * (double)u[F]));
         check_near(b, "y", i, (double)y[i], (double)y_ref[i], tolerance);
     }
 }
@@ -489,10 +493,20 @@ static adamw_state adamw_copy(bench *b, const adamw_state *s, int n) {
 }
 
 static md_adamw_args adamw_args(const adamw_state *s, bool ema, float decay) {
-    return (md_adamw_args){.w = s->w, .m = s->m, .v = s->v, .grad = s->grad,
-                           .ema = ema ? s->ema : NULL, .lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.95f,
-                           .eps = 1e-8f, .decay = decay, .grad_scale = 0.7f, .correction1 = 0.19f,
-                           .correction2 = 0.0975f, .ema_decay = 0.99f};
+    return (md_adamw_args){.w = s->w,
+                           .m = s->m,
+                           .v = s->v,
+                           .grad = s->grad,
+                           .ema = ema ? s->ema : NULL,
+                           .lr = 0.01f,
+                           .beta1 = 0.9f,
+                           .beta2 = 0.95f,
+                           .eps = 1e-8f,
+                           .decay = decay,
+                           .grad_scale = 0.7f,
+                           .correction1 = 0.19f,
+                           .correction2 = 0.0975f,
+                           .ema_decay = 0.99f};
 }
 
 static void check_adamw(bench *b) {
@@ -560,8 +574,16 @@ static void nan_in_products(bench *b, int place) {
     int K = b->cols;
     const float *x = filled(b, M * K, ORDINARY), *w = filled(b, N * K, ORDINARY);
     float c[M * N] = {0};
-    md_gemm g = {.trans_b = true, .m = M, .n = N, .k = K, .a = x, .lda = K, .b = w,
-                 .ldb = K, .c = c, .ldc = N};
+    md_gemm g = {.trans_b = true,
+                 .m = M,
+                 .n = N,
+                 .k = K,
+                 .a = x,
+                 .lda = K,
+                 .b = w,
+                 .ldb = K,
+                 .c = c,
+                 .ldc = N};
     g.a = poisoned(b, x, M * K, K + place, NAN); /* the second row */
     b->k->gemm(&g);
     check_finite(b, "c before its row", place, c, N);
@@ -594,8 +616,10 @@ static void nan_in_rows(bench *b, int place) {
     for (int again = 0; again < 2; again++) {
         float *s = copied(b, bad, n);
         r = 0;
-        if (again) b->k->softmax_again(1, n, n, 1, s, &r);
-        else b->k->softmax(1, n, n, 1, s, &r);
+        if (again)
+            b->k->softmax_again(1, n, n, 1, s, &r);
+        else
+            b->k->softmax(1, n, n, 1, s, &r);
         check_nan(b, again ? "softmax_again" : "softmax", place, again ? s + place : s,
                   again ? 1 : n);
         if (!again) check_nan(b, "lse", place, &r, 1);
@@ -668,7 +692,7 @@ static void nan_in_flat_loops(bench *b, int place) {
 }
 
 static void nan_at_every_place(bench *b) {
-    static void (*const checks[])(bench *b, int place) = {
+    static void (*const checks[])(bench * b, int place) = {
         nan_in_products, nan_in_rows, nan_in_pairs, nan_in_losses, nan_in_flat_loops};
     md_arena_mark mark = md_arena_save(b->arena);
     if (b->kind != ORDINARY || b->cols < 3) return;
@@ -697,8 +721,11 @@ static void check_extremes(bench *b) {
     b->k->softmax(1, n, n, 0.125f, s, &lse);
     for (int i = 0; i < n; i++) check_near(b, "softmax", i, (double)s[i], i == n / 2, 0);
     z[n - 1] = 1e30f;
-    b->k->cross_entropy(1, n, n == 1 ? -1 : n / 2 == n - 1 ? 0 : n / 2, &target, &weight, true, z,
-                        &loss);
+    b->k->cross_entropy(1, n,
+                        n == 1           ? -1
+                        : n / 2 == n - 1 ? 0
+                                         : n / 2,
+                        &target, &weight, true, z, &loss);
     check_near(b, "loss of a certain token", 0, (double)loss, 0, 0);
     for (int i = 0; i < n; i++) check_near(b, "gradient", i, (double)z[i], 0, 0);
     for (int i = 0; i < n; i++) s[i] = 100; /* exp(100) is not a float */

@@ -48,15 +48,24 @@ static md_metrics *opened(int64_t resumed_step) {
 }
 
 static void add_train(md_metrics *m, int64_t step, double nelbo) {
-    md_metrics_row row = {.step = step, .tokens = 128 * step, .seconds = 0.25 * (double)step,
-                          .train_nelbo = nelbo, .val_nelbo = NAN, .lr = 1e-3, .grad_norm = 0.5,
+    md_metrics_row row = {.step = step,
+                          .tokens = 128 * step,
+                          .seconds = 0.25 * (double)step,
+                          .train_nelbo = nelbo,
+                          .val_nelbo = NAN,
+                          .lr = 1e-3,
+                          .grad_norm = 0.5,
                           .tokens_per_second = 512};
     assert_ok(md_metrics_train(m, &row, &err));
 }
 
 static void add_val(md_metrics *m, int64_t step, double nelbo, bool best) {
-    md_metrics_row row = {.step = step, .tokens = 128 * step, .seconds = 0.25 * (double)step,
-                          .train_nelbo = NAN, .val_nelbo = nelbo, .best = best};
+    md_metrics_row row = {.step = step,
+                          .tokens = 128 * step,
+                          .seconds = 0.25 * (double)step,
+                          .train_nelbo = NAN,
+                          .val_nelbo = nelbo,
+                          .best = best};
     assert_ok(md_metrics_val(m, &row, &err));
 }
 
@@ -200,8 +209,15 @@ END_TEST
 
 START_TEST(a_file_that_is_not_ours_is_refused_and_left_alone) {
     static const char *const files[] = {
-        "step,loss\n1,2\n", "hello", "{\"loss\":1}\n", "[1]\n", "{\"step\":1}\n\n{\"step\":2}\n",
-        "{\"step\":\"1\"}\n", "{\"step\":1.5}\n", "{\"step\":-1}\n", "{\"step\":1}{\"step\":2}\n",
+        "step,loss\n1,2\n",
+        "hello",
+        "{\"loss\":1}\n",
+        "[1]\n",
+        "{\"step\":1}\n\n{\"step\":2}\n",
+        "{\"step\":\"1\"}\n",
+        "{\"step\":1.5}\n",
+        "{\"step\":-1}\n",
+        "{\"step\":1}{\"step\":2}\n",
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         md_metrics *m = NULL;
@@ -307,8 +323,8 @@ static char *plotted(const md_plot_point *points, size_t rows) {
 }
 
 START_TEST(ticks_are_round_and_cover_the_values) {
-    static const double ranges[][2] = {{0, 1},     {1.2, 5.6},     {-3, 4},       {0.123, 0.1234},
-                                       {1e6, 3e6}, {2, 2},         {0, 0},        {-1e-9, 1e-9},
+    static const double ranges[][2] = {{0, 1},     {1.2, 5.6},    {-3, 4},     {0.123, 0.1234},
+                                       {1e6, 3e6}, {2, 2},        {0, 0},      {-1e-9, 1e-9},
                                        {5, 5.001}, {-1e11, 1e11}, {1e11, 1e11}};
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         md_plot_point points[] = {{0, ranges[i][1]}, {1e6, ranges[i][0]}, {1e6, ranges[i][1]}};

@@ -240,8 +240,7 @@ static md_nelbo_report in_parts(const md_nelbo_options *opt, int cut, double *na
     md_denoiser denoiser = table_denoiser(&model);
     md_nelbo sum = {0};
     md_nelbo_batch a = {.ids = text, .count = cut, .T = TABLE_T};
-    md_nelbo_batch b = {
-        .ids = text + cut * TABLE_T, .count = N - cut, .T = TABLE_T, .first = cut};
+    md_nelbo_batch b = {.ids = text + cut * TABLE_T, .count = N - cut, .T = TABLE_T, .first = cut};
     assert_ok(md_nelbo_add(&sum, &denoiser, opt, &a, nats, &err));
     assert_ok(md_nelbo_add(&sum, &denoiser, opt, &b, nats + cut, &err));
     return md_nelbo_finish(&sum);
@@ -315,8 +314,12 @@ START_TEST(the_error_of_documents_is_that_of_the_ratio) {
     double x[3] = {0}, n[3] = {7, 4, 5}, nats[N];
     md_nelbo sum = {0};
     for (int i = 0; i < N; i++) { /* a document may go on in the next batch */
-        md_nelbo_batch batch = {.ids = text + i * TABLE_T, .count = 1, .T = TABLE_T, .first = i,
-                                .lengths = lengths + i, .group = groups + i};
+        md_nelbo_batch batch = {.ids = text + i * TABLE_T,
+                                .count = 1,
+                                .T = TABLE_T,
+                                .first = i,
+                                .lengths = lengths + i,
+                                .group = groups + i};
         assert_ok(md_nelbo_add(&sum, &denoiser, &opt, &batch, nats + i, &err));
         x[groups[i] - 7] += nats[i];
     }

@@ -81,10 +81,10 @@ START_TEST(every_float_type_is_read) {
     enter();
     /* 1.5 and -2 in each. The header has an odd length, so nothing is aligned. */
     static const uint8_t data[] = {
-        0, 0, 0, 0, 0, 0, 0xf8, 0x3f, 0, 0, 0, 0, 0, 0, 0x00, 0xc0, /* F64 */
-        0, 0, 0xc0, 0x3f, 0, 0, 0x00, 0xc0,                         /* F32 */
-        0x00, 0x3e, 0x00, 0xc0,                                     /* F16 */
-        0xc0, 0x3f, 0x00, 0xc0,                                     /* BF16 */
+        0,    0,    0,    0,    0, 0, 0xf8, 0x3f, 0, 0, 0, 0, 0, 0, 0x00, 0xc0, /* F64 */
+        0,    0,    0xc0, 0x3f, 0, 0, 0x00, 0xc0,                               /* F32 */
+        0x00, 0x3e, 0x00, 0xc0,                                                 /* F16 */
+        0xc0, 0x3f, 0x00, 0xc0,                                                 /* BF16 */
     };
     const char *header = "{\"d\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,16]},"
                          "\"f\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[16,24]},"
@@ -556,8 +556,7 @@ START_TEST(parameters_survive_a_round_trip) {
     enter();
     md_params *params = model(2);
     md_real values[10] = {0};
-    assert_ok(
-        md_safetensors_write_params(path, params, "model.", md_params_values(params), &err));
+    assert_ok(md_safetensors_write_params(path, params, "model.", md_params_values(params), &err));
     md_safetensors *f = open_file();
     ck_assert_int_eq(md_safetensors_find(f, "model.z.weight")->dtype, MD_ST_F32);
     md_safetensors_close(f);
@@ -686,8 +685,8 @@ END_TEST
 
 START_TEST(a_header_with_any_byte_changed_never_crashes) {
     enter();
-    static const char tries[] = {0, '"', '\\', '{', '}', '[', ']', ',', ':', '-', '.', '9', 'e',
-                                 ' ', (char)0x80, (char)0xff};
+    static const char tries[] = {0,   '"', '\\', '{', '}', '[', ']',        ',',
+                                 ':', '-', '.',  '9', 'e', ' ', (char)0x80, (char)0xff};
     md_params *params = model(2);
     assert_ok(md_safetensors_write_params(path, params, "", md_params_values(params), &err));
     size_t size = 0, header = 0, opened = 0;

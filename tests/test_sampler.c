@@ -65,8 +65,8 @@ END_TEST
 typedef struct trace {
     int calls, last_step, steps, last_block, blocks;
     int64_t evaluations;
-    int cancel_at;         /* 0: never */
-    bool orderly;          /* every invariant held at every step */
+    int cancel_at; /* 0: never */
+    bool orderly;  /* every invariant held at every step */
     const uint8_t *given;
     int32_t before[8 * TABLE_T];
 } trace;

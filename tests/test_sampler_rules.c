@@ -40,8 +40,10 @@ static void fill_set(const chain *c, int code, int set, double mass, double *nex
         bool valid = true;
         memcpy(now, ids, sizeof now);
         for (int j = 0, rest = combination; j < TABLE_T; j++, rest /= 3) {
-            if (set >> j & 1) p *= tempered(c, code, j, now[j] = rest % 3);
-            else valid = valid && rest % 3 == 0;
+            if (set >> j & 1)
+                p *= tempered(c, code, j, now[j] = rest % 3);
+            else
+                valid = valid && rest % 3 == 0;
         }
         if (valid) next[table_code(now)] += p;
     }
@@ -72,8 +74,10 @@ static void random_law(const chain *c, int code, double mass, double *next) {
     for (int pass = 0; pass < 2; pass++) {
         for (int set = 0; set < 16; set++) {
             if ((set & ~masked) || __builtin_popcount((unsigned)set) != c->quota) continue;
-            if (pass == 0) ways++;
-            else fill_set(c, code, set, mass / ways, next);
+            if (pass == 0)
+                ways++;
+            else
+                fill_set(c, code, set, mass / ways, next);
         }
     }
 }
@@ -299,9 +303,8 @@ static void commit_least_confident(md_block_step *b) {
 }
 
 START_TEST(confidence_upside_down_is_caught) {
-    const md_rule broken = {.name = "broken",
-                            .select = md_rule_confidence.select,
-                            .commit = commit_least_confident};
+    const md_rule broken = {
+        .name = "broken", .select = md_rule_confidence.select, .commit = commit_least_confident};
     double law[TABLE_CANVASES];
     enumerate(confidence_law, (chain){.steps = 4, .power = 1}, law);
     ck_assert_double_lt(agreement(&broken, 4, 1, law), 1e-6);

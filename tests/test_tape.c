@@ -23,8 +23,15 @@ typedef struct fixture {
 static void fixture_init(fixture *f, const char *set, int threads, int layers) {
     mdlm_error err;
     *f = (fixture){.pool = NULL};
-    md_model_config config = {.layers = layers, .dim = C, .heads = 4, .kv_heads = 2, .ff = 56,
-                              .vocab = V, .seq_len = SEQ, .rope_theta = 10000, .norm_eps = 1e-5,
+    md_model_config config = {.layers = layers,
+                              .dim = C,
+                              .heads = 4,
+                              .kv_heads = 2,
+                              .ff = 56,
+                              .vocab = V,
+                              .seq_len = SEQ,
+                              .rope_theta = 10000,
+                              .norm_eps = 1e-5,
                               .mask_id = MASK};
     assert_ok(md_kernels_init(&f->kernels, set, &err));
     f->pool = md_pool_new(threads, &err);
@@ -37,8 +44,7 @@ static void fixture_init(fixture *f, const char *set, int threads, int layers) {
         md_params_values(params)[i] = (md_real)(u - 0.4);
     }
     md_rng rng = {.seed = 3, .stream = MD_STREAM_MASK};
-    for (uint32_t i = 0; i < MAX_B * LONG; i++)
-        f->ids[i] = (int32_t)md_uniform_below(rng, 0, i, V);
+    for (uint32_t i = 0; i < MAX_B * LONG; i++) f->ids[i] = (int32_t)md_uniform_below(rng, 0, i, V);
 }
 
 static void fixture_release(fixture *f) {

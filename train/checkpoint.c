@@ -138,8 +138,8 @@ static mdlm_status list_moments(const md_checkpoint *c, md_arena *arena, md_st_s
         const md_real *values = slabs[s].values;
         for (int i = 0; i < md_params_count(c->params); i++, list++) {
             const md_tensor *t = md_params_tensor(c->params, i);
-            const char *name = md_arena_printf(arena, "%s%s", slabs[s].prefix,
-                                               md_params_name(c->params, i));
+            const char *name =
+                md_arena_printf(arena, "%s%s", slabs[s].prefix, md_params_name(c->params, i));
             if (!name) return md_fail(err, MDLM_RUNTIME, "out of memory: cannot name a tensor");
             *list = (md_st_source){.name = name, .dtype = MD_ST_F32, .rank = t->rank};
             memcpy(list->dim, t->dim, (size_t)t->rank * sizeof t->dim[0]);
@@ -172,8 +172,7 @@ done:
     return status;
 }
 
-static mdlm_status write_file(const md_checkpoint *c, int file, const char *path,
-                              mdlm_error *err) {
+static mdlm_status write_file(const md_checkpoint *c, int file, const char *path, mdlm_error *err) {
     switch (file) {
     case MD_CHECKPOINT_RAW:
         return md_safetensors_write_params(path, c->params, "", md_params_values(c->params), err);

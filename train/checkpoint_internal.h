@@ -19,8 +19,13 @@
 enum { MD_CHECKPOINT_VERSION = 1 };
 
 /* In the order of writing. */
-enum { MD_CHECKPOINT_RAW, MD_CHECKPOINT_EMA, MD_CHECKPOINT_OPTIMIZER, MD_CHECKPOINT_STATE,
-       MD_CHECKPOINT_FILES };
+enum {
+    MD_CHECKPOINT_RAW,
+    MD_CHECKPOINT_EMA,
+    MD_CHECKPOINT_OPTIMIZER,
+    MD_CHECKPOINT_STATE,
+    MD_CHECKPOINT_FILES
+};
 extern const char *const md_checkpoint_file[MD_CHECKPOINT_FILES];
 
 /* An array as long as the parameters', and where its tensors are. */

@@ -51,8 +51,7 @@ static mdlm_status verify_files(const cJSON *files, const char *folder, const ch
     }
     for (int i = 0; i < FILES; i++) {
         if (has[i] || i == MD_CHECKPOINT_EMA) continue;
-        return md_fail(err, MDLM_INPUT, "'%s' does not list '%s'", manifest,
-                       md_checkpoint_file[i]);
+        return md_fail(err, MDLM_INPUT, "'%s' does not list '%s'", manifest, md_checkpoint_file[i]);
     }
     return MDLM_OK;
 }
@@ -72,8 +71,9 @@ static mdlm_status verify(const char *folder, int64_t step, bool has[FILES], mdl
                          MD_CHECKPOINT_FORMAT, format);
         goto done;
     }
-    MD_GOTO(done, status, md_json_int(json, "version", path, MD_CHECKPOINT_VERSION,
-                                      MD_CHECKPOINT_VERSION, &version, err));
+    MD_GOTO(done, status,
+            md_json_int(json, "version", path, MD_CHECKPOINT_VERSION, MD_CHECKPOINT_VERSION,
+                        &version, err));
     MD_GOTO(done, status, md_json_int(json, "step", path, step, step, &found, err));
     const cJSON *files = cJSON_GetObjectItemCaseSensitive(json, "files");
     if (!cJSON_IsObject(files)) {
@@ -275,8 +275,9 @@ static mdlm_status find_sound(md_checkpoint *c, const char *run, char **path, md
             if (reason.message[0]) md_fail(err, status, "%s", reason.message);
             goto done;
         }
-        MD_GOTO(done, status, md_buffer_printf(passed, err, "%s%s: %s", passed->size ? "; " : "",
-                                               list.items[i].name, reason.message));
+        MD_GOTO(done, status,
+                md_buffer_printf(passed, err, "%s%s: %s", passed->size ? "; " : "",
+                                 list.items[i].name, reason.message));
         status = MDLM_INPUT;
     }
     if (status == MDLM_INPUT) {

@@ -14,7 +14,7 @@ typedef struct windows {
     int seq_len;
     int32_t padding;
     int64_t tokens, total, count;
-    const int64_t *documents; /* start offsets */
+    const int64_t *documents;         /* start offsets */
     int64_t document_count, document; /* the one that holds the last window read */
     int room, filled;
     int32_t *ids;     /* [room, seq_len] */
@@ -116,8 +116,12 @@ static mdlm_status score(windows *w, const md_denoiser *denoiser, const md_evalu
     md_nelbo sum = {0};
     for (int64_t done = 0; done < w->count;) {
         read_windows(w, done);
-        const md_nelbo_batch batch = {.ids = w->ids, .count = w->filled, .T = w->seq_len,
-                                      .first = done, .lengths = w->lengths, .group = w->group};
+        const md_nelbo_batch batch = {.ids = w->ids,
+                                      .count = w->filled,
+                                      .T = w->seq_len,
+                                      .first = done,
+                                      .lengths = w->lengths,
+                                      .group = w->group};
         MD_TRY(md_nelbo_add(&sum, denoiser, &nelbo, &batch, NULL, err));
         e->bytes += count_bytes(w, tok);
         done += w->filled;
@@ -131,18 +135,17 @@ static mdlm_status score(windows *w, const md_denoiser *denoiser, const md_evalu
 }
 
 mdlm_status md_evaluate_corpus(const md_denoiser *denoiser, const md_corpus *corpus, md_part part,
-                               int seq_len, const md_tokenizer *tok,
-                               const md_evaluate_options *opt, md_evaluation *out,
-                               mdlm_error *err) {
-    windows w = {.corpus = corpus, .part = part, .seq_len = seq_len,
-                 .padding = md_tokenizer_padding(tok)};
+                               int seq_len, const md_tokenizer *tok, const md_evaluate_options *opt,
+                               md_evaluation *out, mdlm_error *err) {
+    windows w = {
+        .corpus = corpus, .part = part, .seq_len = seq_len, .padding = md_tokenizer_padding(tok)};
     md_evaluation e = {0};
     mdlm_status status = MDLM_OK;
     MD_GOTO(done, status, init(&w, opt, err));
     MD_GOTO(done, status, score(&w, denoiser, opt, tok, &e, err));
     if (e.bytes < 1) {
-        status = md_fail(err, MDLM_INPUT, "the %s part of the corpus holds no text",
-                         part_name(part));
+        status =
+            md_fail(err, MDLM_INPUT, "the %s part of the corpus holds no text", part_name(part));
         goto done;
     }
     e.nats_per_byte = e.nelbo.nats / (double)e.bytes;

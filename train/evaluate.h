@@ -26,7 +26,7 @@ typedef struct md_evaluate_options {
 
 typedef struct md_evaluation {
     md_nelbo_report nelbo;
-    int64_t bytes;         /* of text scored */
+    int64_t bytes;                                   /* of text scored */
     double nats_per_byte, bits_per_byte, perplexity; /* perplexity per token: exp(nats_per_token) */
 } md_evaluation;
 
@@ -36,7 +36,7 @@ typedef struct md_evaluation {
  * vocabulary; MDLM_CANCELLED when on_progress asked for it; MDLM_NUMERIC as md_nelbo_add. `out` is
  * untouched on failure. */
 mdlm_status md_evaluate_corpus(const md_denoiser *denoiser, const md_corpus *corpus, md_part part,
-                               int seq_len, const md_tokenizer *tok,
-                               const md_evaluate_options *opt, md_evaluation *out, mdlm_error *err);
+                               int seq_len, const md_tokenizer *tok, const md_evaluate_options *opt,
+                               md_evaluation *out, mdlm_error *err);
 
 #endif

@@ -15,10 +15,10 @@ enum { MAX_SKIPPED = 10, METRIC_ROWS = 400 };
 /* What a resumed training must know besides weights and moments. */
 typedef struct counters {
     int64_t step, tokens;
-    double seconds;             /* of the whole loop: what --time is compared with */
-    double busy;                /* of optimizer steps alone */
+    double seconds; /* of the whole loop: what --time is compared with */
+    double busy;    /* of optimizer steps alone */
     double smooth, smooth_weight;
-    double best;                /* best validation so far; INFINITY before the first */
+    double best; /* best validation so far; INFINITY before the first */
 } counters;
 
 typedef struct run {
@@ -30,12 +30,12 @@ typedef struct run {
     md_metrics *metrics;
     md_lr_schedule schedule;
     counters now;
-    double started;       /* clock at which now.seconds would have been 0 */
+    double started; /* clock at which now.seconds would have been 0 */
     double last_val, lr, grad_norm;
-    double rate;          /* tokens per second, smoothed over a few seconds */
-    int skipped;          /* in a row */
+    double rate; /* tokens per second, smoothed over a few seconds */
+    int skipped; /* in a row */
     int64_t saved_step;
-    bool stop;            /* the callback asked for it */
+    bool stop; /* the callback asked for it */
 } run;
 
 static double progress(const run *r) {
@@ -60,11 +60,18 @@ static void emit(run *r, md_train_event_kind kind, const char *text, bool best) 
     } else if (r->rate > 0) {
         left = (double)(r->set->steps - r->now.step) * (double)r->task->tokens_per_step / r->rate;
     }
-    md_train_event e = {.kind = kind, .text = text, .step = r->now.step,
-                        .steps = r->set->time > 0 ? 0 : r->set->steps, .progress = p,
-                        .seconds = r->now.seconds, .eta = left > 0 ? left : 0,
-                        .tokens_per_second = r->rate, .train_nelbo = train_nelbo(r),
-                        .val_nelbo = r->last_val, .best = best, .lr = r->lr,
+    md_train_event e = {.kind = kind,
+                        .text = text,
+                        .step = r->now.step,
+                        .steps = r->set->time > 0 ? 0 : r->set->steps,
+                        .progress = p,
+                        .seconds = r->now.seconds,
+                        .eta = left > 0 ? left : 0,
+                        .tokens_per_second = r->rate,
+                        .train_nelbo = train_nelbo(r),
+                        .val_nelbo = r->last_val,
+                        .best = best,
+                        .lr = r->lr,
                         .grad_norm = r->grad_norm};
     if (r->loop->request->on_event(r->loop->request->user, &e)) r->stop = true;
 }
@@ -92,8 +99,8 @@ static mdlm_status save(run *r) {
         complete = cJSON_AddNumberToObject(state, items[i].key, items[i].value) && complete;
     char *path = NULL;
     mdlm_status status = MDLM_RUNTIME;
-    md_checkpoint c = {.params = r->task->params, .optimizer = r->adamw, .step = r->now.step,
-                       .state = state};
+    md_checkpoint c = {
+        .params = r->task->params, .optimizer = r->adamw, .step = r->now.step, .state = state};
     if (complete) {
         status = md_checkpoint_save(&c, r->loop->request->run, (int)r->set->keep, &path, r->err);
     } else {
@@ -114,9 +121,12 @@ static mdlm_status read_state(run *r, const cJSON *state) {
         const char *key;
         double *value;
     } items[] = {
-        {"tokens", &tokens},           {"seconds", &r->now.seconds},
-        {"busy_seconds", &r->now.busy}, {"smooth", &r->now.smooth},
-        {"smooth_weight", &r->now.smooth_weight}, {"best_val_nelbo", &best},
+        {"tokens", &tokens},
+        {"seconds", &r->now.seconds},
+        {"busy_seconds", &r->now.busy},
+        {"smooth", &r->now.smooth},
+        {"smooth_weight", &r->now.smooth_weight},
+        {"best_val_nelbo", &best},
     };
     for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
         MD_TRY(md_json_number(state, items[i].key, "state.json", items[i].value, r->err));
@@ -148,7 +158,8 @@ static mdlm_status forward_backward(run *r, int64_t step, double *loss) {
     *loss = 0;
     for (int micro = 0; micro < r->set->accum; micro++) {
         md_tensor *part = NULL;
-        md_rng dropout = {.seed = r->loop->request->seed, .stream = MD_STREAM_DROPOUT,
+        md_rng dropout = {.seed = r->loop->request->seed,
+                          .stream = MD_STREAM_DROPOUT,
                           .step = (uint64_t)(step * r->set->accum + micro)};
         md_tape_begin(tape, true, dropout);
         MD_TRY(r->task->loss(r->task->context, tape, step, micro, &part, r->err));
@@ -163,9 +174,11 @@ static mdlm_status skip_step(run *r, double loss) {
     int64_t n = md_params_size(r->task->params);
     memset(md_params_grads(r->task->params), 0, (size_t)n * sizeof(md_real));
     if (++r->skipped >= MAX_SKIPPED) {
-        return md_fail(r->err, MDLM_NUMERIC, "the loss or its gradient was not finite in %d steps "
+        return md_fail(r->err, MDLM_NUMERIC,
+                       "the loss or its gradient was not finite in %d steps "
                        "in a row (step %lld, loss %g): try a smaller --lr; the last checkpoint is "
-                       "kept", MAX_SKIPPED, (long long)r->now.step, loss);
+                       "kept",
+                       MAX_SKIPPED, (long long)r->now.step, loss);
     }
     emit(r, MD_EVENT_NOTE, "the loss or its gradient is not finite: this step is skipped", false);
     return MDLM_OK;
@@ -217,9 +230,13 @@ static void swap_average(run *r) {
 }
 
 static md_metrics_row metrics_row(const run *r) {
-    return (md_metrics_row){.step = r->now.step, .tokens = r->now.tokens,
-                            .seconds = r->now.seconds, .train_nelbo = train_nelbo(r),
-                            .val_nelbo = r->last_val, .lr = r->lr, .grad_norm = r->grad_norm,
+    return (md_metrics_row){.step = r->now.step,
+                            .tokens = r->now.tokens,
+                            .seconds = r->now.seconds,
+                            .train_nelbo = train_nelbo(r),
+                            .val_nelbo = r->last_val,
+                            .lr = r->lr,
+                            .grad_norm = r->grad_norm,
                             .tokens_per_second = r->rate};
 }
 
@@ -302,9 +319,12 @@ static mdlm_status conclude(run *r, md_train_result *out) {
         swap_average(r);
         MD_TRY(status);
     }
-    *out = (md_train_result){.parameters = md_params_size(r->task->params), .steps = r->now.step,
-                             .tokens = r->now.tokens, .seconds = r->now.seconds,
-                             .train_nelbo = train_nelbo(r), .val_nelbo = r->now.best,
+    *out = (md_train_result){.parameters = md_params_size(r->task->params),
+                             .steps = r->now.step,
+                             .tokens = r->now.tokens,
+                             .seconds = r->now.seconds,
+                             .train_nelbo = train_nelbo(r),
+                             .val_nelbo = r->now.best,
                              .stopped = !complete};
     out->tokens_per_second = r->now.busy > 0 ? (double)r->now.tokens / r->now.busy : 0;
     if (complete) {
@@ -343,8 +363,13 @@ static mdlm_status prepare(run *r) {
 }
 
 mdlm_status md_loop_run(const md_loop *loop, md_train_result *result, mdlm_error *err) {
-    run r = {.loop = loop, .set = loop->request->settings, .task = loop->task, .err = err,
-             .now = {.best = INFINITY}, .last_val = NAN, .saved_step = -1};
+    run r = {.loop = loop,
+             .set = loop->request->settings,
+             .task = loop->task,
+             .err = err,
+             .now = {.best = INFINITY},
+             .last_val = NAN,
+             .saved_step = -1};
     mdlm_status status;
     MD_GOTO(done, status, prepare(&r));
     r.started = md_now() - r.now.seconds;

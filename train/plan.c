@@ -10,8 +10,8 @@ static const struct {
     int64_t bytes;
     const char *preset;
 } preset_for[] = {
-    {4 << 20, "1m"}, {30 << 20, "3m"}, {200 << 20, "10m"}, {INT64_C(1) << 30, "25m"},
-    {INT64_MAX, "50m"},
+    {4 << 20, "1m"},           {30 << 20, "3m"},   {200 << 20, "10m"},
+    {INT64_C(1) << 30, "25m"}, {INT64_MAX, "50m"},
 };
 
 static const md_preset *choose_preset(const char *name, int64_t corpus_bytes) {
@@ -52,19 +52,25 @@ mdlm_status md_plan_model(md_train_settings *s, md_options *o, int64_t corpus_by
     choose(o, "ff", &s->ff, ff);
     choose(o, "seq_len", &s->seq_len, p->seq_len);
     choose(o, "batch_size", &s->batch_size, p->batch_size);
-    *config = (md_model_config){.layers = (int)s->layers, .dim = (int)s->dim,
-                                .heads = (int)s->heads, .kv_heads = (int)s->kv_heads,
-                                .ff = (int)s->ff, .seq_len = (int)s->seq_len,
-                                .rope_theta = 10000, .norm_eps = 1e-5, .tied = s->tied,
-                                .vocab = 1, .mask_id = 0};
+    *config = (md_model_config){.layers = (int)s->layers,
+                                .dim = (int)s->dim,
+                                .heads = (int)s->heads,
+                                .kv_heads = (int)s->kv_heads,
+                                .ff = (int)s->ff,
+                                .seq_len = (int)s->seq_len,
+                                .rope_theta = 10000,
+                                .norm_eps = 1e-5,
+                                .tied = s->tied,
+                                .vocab = 1,
+                                .mask_id = 0};
     return md_model_config_check(config, err);
 }
 
 /* About twenty tokens a parameter, but no more than sixty passes over a small corpus. */
 static int64_t choose_steps(const md_corpus_stats *stats, const md_model_config *c,
                             int64_t tokens_per_step) {
-    double tokens = fmin(20.0 * (double)md_model_config_parameters(c),
-                         60.0 * (double)stats->train.tokens);
+    double tokens =
+        fmin(20.0 * (double)md_model_config_parameters(c), 60.0 * (double)stats->train.tokens);
     double steps = ceil(tokens / (double)tokens_per_step);
     return steps < 200 ? 200 : (int64_t)steps;
 }
@@ -101,13 +107,15 @@ static mdlm_status describe_length(const md_train_settings *s, const md_model_co
                                 s->time, per_step);
     }
     double passes = (double)s->steps * per_step / (double)stats->train.tokens;
-    return md_buffer_printf(out, err, "length: %lld steps of %.0f tokens, %.1f passes over the "
-                            "corpus\n", (long long)s->steps, per_step, passes);
+    return md_buffer_printf(out, err,
+                            "length: %lld steps of %.0f tokens, %.1f passes over the "
+                            "corpus\n",
+                            (long long)s->steps, per_step, passes);
 }
 
 mdlm_status md_plan_describe(const md_train_settings *s, const md_options *o,
-                             const md_corpus_stats *stats, const md_model_config *c,
-                             md_buffer *out, mdlm_error *err) {
+                             const md_corpus_stats *stats, const md_model_config *c, md_buffer *out,
+                             mdlm_error *err) {
     const md_part_stats *parts[] = {&stats->train, &stats->val};
     const char *const names[] = {"train", "validate"};
     for (int i = 0; i < 2; i++) {

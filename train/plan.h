@@ -20,7 +20,8 @@ mdlm_status md_plan_model(md_train_settings *s, md_options *o, int64_t corpus_by
 void md_plan_training(md_train_settings *s, md_options *o, const md_corpus_stats *stats,
                       const md_model_config *config);
 
-/* Several lines for people: corpus, tokenizer, model, training, and where each setting came from. */
+/* Several lines for people: corpus, tokenizer, model, training, and where each setting came from.
+ */
 mdlm_status md_plan_describe(const md_train_settings *s, const md_options *o,
                              const md_corpus_stats *stats, const md_model_config *config,
                              md_buffer *out, mdlm_error *err);

@@ -56,9 +56,9 @@ static double round_tick(double range, int ticks) {
 
 static axis make_axis(double low, double high, int ticks) {
     const double tick = round_tick(high - low, ticks);
-    return (axis){
-        .low = floor(low / tick + 1e-9) * tick, .high = ceil(high / tick - 1e-9) * tick,
-        .tick = tick};
+    return (axis){.low = floor(low / tick + 1e-9) * tick,
+                  .high = ceil(high / tick - 1e-9) * tick,
+                  .tick = tick};
 }
 
 static double place(const axis *a, double value) {
@@ -155,8 +155,10 @@ static mdlm_status draw_escaped(drawing *d, const char *text, mdlm_error *err) {
                              : *text == '>' ? "&gt;"
                                             : NULL;
         const bool control = (unsigned char)*text < ' '; /* XML has no spelling for these */
-        if (entity) MD_TRY(md_buffer_text(&d->out, entity, err));
-        else MD_TRY(md_buffer_append(&d->out, control ? " " : text, 1, err));
+        if (entity)
+            MD_TRY(md_buffer_text(&d->out, entity, err));
+        else
+            MD_TRY(md_buffer_append(&d->out, control ? " " : text, 1, err));
     }
     return MDLM_OK;
 }
@@ -169,7 +171,8 @@ static mdlm_status draw_frame(drawing *d, mdlm_error *err) {
         "\">\n<title>training and validation loss</title>\n"
         "<clipPath id=\"area\"><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/></clipPath>\n",
         WIDTH, HEIGHT, WIDTH, HEIGHT, LEFT - 6, TOP - 6, RIGHT - LEFT + 12, BOTTOM - TOP + 12));
-    MD_TRY(md_buffer_printf(&d->out, err, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">step"
+    MD_TRY(md_buffer_printf(&d->out, err,
+                            "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">step"
                             "</text>\n<text transform=\"translate(20 %d) rotate(-90)\" "
                             "text-anchor=\"middle\">",
                             (LEFT + RIGHT) / 2, BOTTOM + 46, (TOP + BOTTOM) / 2));
@@ -200,12 +203,11 @@ static mdlm_status draw_y_ticks(drawing *d, mdlm_error *err) {
     for (int i = 0; i <= count; i++) {
         /* A whole multiple: sums of ticks would end in "-0.0". */
         const double value = (floor(a->low / a->tick + 0.5) + i) * a->tick, y = place(a, value);
-        MD_TRY(md_buffer_printf(&d->out, err,
-                                "<path d=\"M%d,%.1fH%d\" stroke=\"" GREY
-                                "\" stroke-opacity=\"%s\"/>\n"
-                                "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.*f</text>\n",
-                                LEFT, y, RIGHT, i == 0 ? "1" : "0.25", LEFT - 8, y + 5, decimals,
-                                value));
+        MD_TRY(md_buffer_printf(
+            &d->out, err,
+            "<path d=\"M%d,%.1fH%d\" stroke=\"" GREY "\" stroke-opacity=\"%s\"/>\n"
+            "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.*f</text>\n",
+            LEFT, y, RIGHT, i == 0 ? "1" : "0.25", LEFT - 8, y + 5, decimals, value));
     }
     return MDLM_OK;
 }
@@ -220,10 +222,9 @@ static mdlm_status draw_line(drawing *d, const md_plot_point *points, size_t cou
     size_t drawn = 0;
     for (size_t i = 0; i < count; i++) {
         if (!is_drawable(&points[i])) continue;
-        MD_TRY(md_buffer_printf(&d->out, err, "%s%.1f,%.1f",
-                                drawn++ ? "L" : "<path clip-path=\"url(#area)\" d=\"M",
-                                place(&d->x, points[i].step),
-                                clamp_y(place(&d->y, points[i].value))));
+        MD_TRY(md_buffer_printf(
+            &d->out, err, "%s%.1f,%.1f", drawn++ ? "L" : "<path clip-path=\"url(#area)\" d=\"M",
+            place(&d->x, points[i].step), clamp_y(place(&d->y, points[i].value))));
     }
     if (drawn == 0) return MDLM_OK;
     /* h0: round caps make a single point visible. */
@@ -241,8 +242,7 @@ static mdlm_status draw_dots(drawing *d, mdlm_error *err) {
         const double y = place(&d->y, p->val[i].value);
         if (y < TOP - 1 || y > BOTTOM + 1) continue;
         MD_TRY(md_buffer_printf(&d->out, err,
-                                "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%s\" fill=\"" ORANGE
-                                "\"/>\n",
+                                "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%s\" fill=\"" ORANGE "\"/>\n",
                                 place(&d->x, p->val[i].step), y, radius));
     }
     if (!d->best) return MDLM_OK;
@@ -282,10 +282,11 @@ mdlm_status md_plot_write(const char *path, const md_plot *plot, mdlm_error *err
     MD_GOTO(done, status, draw_frame(&d, err));
     MD_GOTO(done, status, draw_x_ticks(&d, err));
     MD_GOTO(done, status, draw_y_ticks(&d, err));
-    MD_GOTO(done, status, draw_line(&d, d.line, d.line_count,
-                                    "stroke=\"" BLUE "\" stroke-width=\"2\"", err));
-    MD_GOTO(done, status, draw_line(&d, plot->val, plot->val_count,
-                                    "stroke=\"" ORANGE "\" stroke-width=\"2\"", err));
+    MD_GOTO(done, status,
+            draw_line(&d, d.line, d.line_count, "stroke=\"" BLUE "\" stroke-width=\"2\"", err));
+    MD_GOTO(
+        done, status,
+        draw_line(&d, plot->val, plot->val_count, "stroke=\"" ORANGE "\" stroke-width=\"2\"", err));
     MD_GOTO(done, status, draw_dots(&d, err));
     MD_GOTO(done, status, draw_legend(&d, err));
     MD_GOTO(done, status, md_buffer_text(&d.out, "</svg>\n", err));

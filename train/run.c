@@ -33,8 +33,10 @@ mdlm_status md_run_check_free(const char *run, bool overwrite, mdlm_error *err) 
     if (!md_is_dir(run)) return md_fail(err, MDLM_WRITE, "'%s' is a file, not a folder", run);
     if (md_run_exists(run)) {
         if (overwrite) return MDLM_OK;
-        return md_fail(err, MDLM_USAGE, "'%s' holds a run: go on with --resume, replace it with "
-                       "--overwrite, or choose another --run", run);
+        return md_fail(err, MDLM_USAGE,
+                       "'%s' holds a run: go on with --resume, replace it with "
+                       "--overwrite, or choose another --run",
+                       run);
     }
     md_names names = {0};
     MD_TRY(md_dir_list(run, &names, err));
@@ -70,8 +72,7 @@ mdlm_status md_run_write(const md_train_request *request, const char *folder, co
     mdlm_status status = MDLM_RUNTIME;
     char *path = md_path_join(folder, RUN_FILE, err);
     cJSON *root = cJSON_CreateObject();
-    cJSON *options = request->options ? md_options_to_json(request->options)
-                                      : cJSON_CreateObject();
+    cJSON *options = request->options ? md_options_to_json(request->options) : cJSON_CreateObject();
     cJSON *copy = cJSON_Duplicate(corpus, true);
     bool ok = path && root && options && copy;
     ok = cJSON_AddStringToObject(root, "program", "mdlm") && ok;
@@ -119,8 +120,10 @@ static mdlm_status check_same(const md_train_request *request, const cJSON *stor
     const cJSON *now = cJSON_GetObjectItemCaseSensitive(current, name);
     if (cJSON_Compare(stored, now, true)) return MDLM_OK;
     char *was = cJSON_PrintUnformatted(stored), *is = cJSON_PrintUnformatted(now);
-    mdlm_status status = md_fail(err, MDLM_USAGE, "'%s' was started with %s %s and cannot go on "
-                                 "with %s", request->run, name, was ? was : "?", is ? is : "?");
+    mdlm_status status = md_fail(err, MDLM_USAGE,
+                                 "'%s' was started with %s %s and cannot go on "
+                                 "with %s",
+                                 request->run, name, was ? was : "?", is ? is : "?");
     cJSON_free(was);
     cJSON_free(is);
     return status;

@@ -12,9 +12,12 @@
 #include "train/evaluate.h"
 
 enum {
-    SAMPLE_TOKENS = 96, SAMPLE_STEPS = 48,
-    QUICK_WINDOWS = 256, QUICK_DRAWS = 2,       /* validation during training */
-    THOROUGH_WINDOWS = 4096, THOROUGH_DRAWS = 4 /* the final report */
+    SAMPLE_TOKENS = 96,
+    SAMPLE_STEPS = 48,
+    QUICK_WINDOWS = 256,
+    QUICK_DRAWS = 2, /* validation during training */
+    THOROUGH_WINDOWS = 4096,
+    THOROUGH_DRAWS = 4 /* the final report */
 };
 
 /* LLaDA cuts 1% of its batches to a random length, so that the model knows short canvases too. */
@@ -85,8 +88,8 @@ static mdlm_status loss(void *context, md_tape *tape, int64_t step, int micro, m
     int64_t count = corrupt(t, step, micro, T);
     md_tensor *h = md_transformer_hidden(t->net, tape, t->noisy, t->batch, T, t->dropout);
     h = md_gather_rows(tape, h, t->rows, count);
-    md_cross_entropy_args args = {.target = t->target, .weight = t->weight,
-                                  .banned = md_tokenizer_mask(t->tokenizer)};
+    md_cross_entropy_args args = {
+        .target = t->target, .weight = t->weight, .banned = md_tokenizer_mask(t->tokenizer)};
     *out = md_linear_cross_entropy(tape, h, md_transformer_head(t->net), &args);
     return md_tape_status(tape, err);
 }
@@ -96,7 +99,8 @@ static mdlm_status validate(void *context, bool thorough, double *value, mdlm_er
     md_transformer_view view = {.net = t->net, .tape = t->tape};
     md_denoiser denoiser = md_transformer_denoiser(&view);
     /* Fixed masks: the same seed whatever the run's, so that curves can be compared. */
-    md_evaluate_options o = {.draws = thorough ? THOROUGH_DRAWS : QUICK_DRAWS, .batch = 16,
+    md_evaluate_options o = {.draws = thorough ? THOROUGH_DRAWS : QUICK_DRAWS,
+                             .batch = 16,
                              .seed = 7,
                              .max_windows = thorough ? THOROUGH_WINDOWS : QUICK_WINDOWS};
     md_evaluation e;
@@ -138,7 +142,8 @@ static mdlm_status publish(void *context, mdlm_error *err) {
     char *path = model_path(t, err);
     if (!path) return MDLM_RUNTIME;
     md_params *params = md_transformer_params(t->net);
-    mdlm_status status = md_safetensors_write_params(path, params, "", md_params_values(params), err);
+    mdlm_status status =
+        md_safetensors_write_params(path, params, "", md_params_values(params), err);
     md_free(path);
     return status;
 }
@@ -148,7 +153,8 @@ static mdlm_status reload(void *context, mdlm_error *err) {
     char *path = model_path(t, err);
     if (!path) return MDLM_RUNTIME;
     md_params *params = md_transformer_params(t->net);
-    mdlm_status status = md_safetensors_load_params(path, params, "", md_params_values(params), err);
+    mdlm_status status =
+        md_safetensors_load_params(path, params, "", md_params_values(params), err);
     md_free(path);
     return status;
 }
@@ -156,9 +162,14 @@ static mdlm_status reload(void *context, mdlm_error *err) {
 md_task md_text_task_view(md_text_task *t) {
     md_part_stats train = md_corpus_get_stats(t->corpus).train;
     double per_byte = train.bytes > 0 ? (double)train.tokens / (double)train.bytes : 1;
-    return (md_task){.context = t, .params = md_transformer_params(t->net),
+    return (md_task){.context = t,
+                     .params = md_transformer_params(t->net),
                      .tokens_per_step = (int64_t)t->batch * t->accum * t->seq_len,
-                     .unit = per_byte, .unit_name = "nats per byte", .loss = loss,
-                     .validate = validate, .sample = sample, .publish = publish,
+                     .unit = per_byte,
+                     .unit_name = "nats per byte",
+                     .loss = loss,
+                     .validate = validate,
+                     .sample = sample,
+                     .publish = publish,
                      .reload = reload};
 }

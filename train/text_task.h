@@ -19,8 +19,8 @@ typedef struct md_text_task {
     const md_corpus *corpus;
     md_loader loader;
     md_masked process;
-    md_tape *tape;    /* for validation and samples */
-    const char *run;  /* where model.safetensors goes */
+    md_tape *tape;   /* for validation and samples */
+    const char *run; /* where model.safetensors goes */
     uint64_t seed;
     int batch, accum, seq_len;
     double dropout;

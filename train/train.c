@@ -14,7 +14,7 @@ typedef struct session {
     md_train_request request;
     md_train_settings *set;
     mdlm_error *err;
-    char *staging;   /* while a new run is prepared */
+    char *staging; /* while a new run is prepared */
     md_pool *pool;
     md_kernels kernels;
     md_tape *tape;
@@ -23,7 +23,7 @@ typedef struct session {
     md_transformer *net;
     md_model_config config;
     md_text_task task;
-    bool stopped;    /* by the callback, while packing */
+    bool stopped; /* by the callback, while packing */
 } session;
 
 static void release(session *s) {
@@ -64,9 +64,9 @@ static mdlm_status make_tokenizer(session *s) {
     MD_TRY(md_reader_open(s->request.paths, s->request.path_count, &reader, s->err));
     md_bpe_options bpe_options = {.vocab_size = (int)s->set->vocab_size, .nfc = s->set->nfc};
     mdlm_status status =
-        chars ? md_tokenizer_train_chars(md_reader_source(reader), &s->tokenizer, s->err)
-              : md_tokenizer_train_bpe(md_reader_source(reader), &bpe_options, &s->tokenizer,
-                                       s->err);
+        chars
+            ? md_tokenizer_train_chars(md_reader_source(reader), &s->tokenizer, s->err)
+            : md_tokenizer_train_bpe(md_reader_source(reader), &bpe_options, &s->tokenizer, s->err);
     md_reader_free(reader);
     return status;
 }
@@ -92,13 +92,16 @@ static mdlm_status check_parts(session *s) {
     int64_t train = md_corpus_tokens(s->corpus, MD_PART_TRAIN);
     int64_t val = md_corpus_tokens(s->corpus, MD_PART_VAL);
     if (train < s->config.seq_len) {
-        return md_fail(s->err, MDLM_INPUT, "'%s' has %lld tokens to train on, fewer than one "
+        return md_fail(s->err, MDLM_INPUT,
+                       "'%s' has %lld tokens to train on, fewer than one "
                        "sequence of %d: use a longer text or a smaller --seq-len",
                        s->request.paths[0], (long long)train, s->config.seq_len);
     }
     if (val < 1) {
-        return md_fail(s->err, MDLM_INPUT, "'%s' leaves nothing to validate on: use a larger "
-                       "--val-fraction, or --val FILE", s->request.paths[0]);
+        return md_fail(s->err, MDLM_INPUT,
+                       "'%s' leaves nothing to validate on: use a larger "
+                       "--val-fraction, or --val FILE",
+                       s->request.paths[0]);
     }
     return MDLM_OK;
 }
@@ -188,8 +191,8 @@ static mdlm_status announce(session *s) {
     if (!s->request.on_event) return MDLM_OK;
     md_buffer text = {0};
     md_corpus_stats stats = md_corpus_get_stats(s->corpus);
-    mdlm_status status = md_plan_describe(s->set, s->request.options, &stats, &s->config, &text,
-                                          s->err);
+    mdlm_status status =
+        md_plan_describe(s->set, s->request.options, &stats, &s->config, &text, s->err);
     md_train_event e = {.kind = MD_EVENT_PLAN, .text = text.data};
     if (status == MDLM_OK && s->request.on_event(s->request.user, &e)) {
         status = md_fail(s->err, MDLM_CANCELLED, "stopped before the first step");
@@ -199,10 +202,16 @@ static mdlm_status announce(session *s) {
 }
 
 static mdlm_status make_task(session *s) {
-    s->task = (md_text_task){.net = s->net, .tokenizer = s->tokenizer, .corpus = s->corpus,
-                             .tape = s->tape, .run = s->request.run, .seed = s->request.seed,
-                             .batch = (int)s->set->batch_size, .accum = (int)s->set->accum,
-                             .seq_len = s->config.seq_len, .dropout = s->set->dropout};
+    s->task = (md_text_task){.net = s->net,
+                             .tokenizer = s->tokenizer,
+                             .corpus = s->corpus,
+                             .tape = s->tape,
+                             .run = s->request.run,
+                             .seed = s->request.seed,
+                             .batch = (int)s->set->batch_size,
+                             .accum = (int)s->set->accum,
+                             .seq_len = s->config.seq_len,
+                             .dropout = s->set->dropout};
     MD_TRY(md_masked_from_name(s->set->noise_schedule, &s->task.process, s->err));
     return md_text_task_init(&s->task, s->err);
 }

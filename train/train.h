@@ -6,8 +6,8 @@
  *     status = md_train_text(&request, &result, err);
  *
  * The run folder is a Hugging Face model folder: config.json, generation_config.json,
- * tokenizer.json, tokenizer_config.json, model.safetensors (EMA weights of the best validation), and
- * run.json, metrics.jsonl, loss.svg, data/ (the packed corpus), checkpoints/step-N/.
+ * tokenizer.json, tokenizer_config.json, model.safetensors (EMA weights of the best validation),
+ * and run.json, metrics.jsonl, loss.svg, data/ (the packed corpus), checkpoints/step-N/.
  *
  * N steps give the same bits as k steps, a stop, `resume`, and N-k steps (not with `time`).
  */
@@ -17,13 +17,13 @@
 #include "train/settings.h"
 
 typedef enum md_train_event_kind {
-    MD_EVENT_PACK,    /* reading the corpus: done and total bytes (0: unknown) */
-    MD_EVENT_PLAN,    /* text: what was chosen and why, several lines */
-    MD_EVENT_STEP,    /* after every optimizer step */
-    MD_EVENT_EVAL,    /* after a validation: val_nelbo is new; best says whether it is the best */
-    MD_EVENT_SAMPLE,  /* text: a line that the model wrote */
-    MD_EVENT_SAVED,   /* text: path of the checkpoint */
-    MD_EVENT_NOTE,    /* text: something to know (a skipped step, an old checkpoint refused) */
+    MD_EVENT_PACK,   /* reading the corpus: done and total bytes (0: unknown) */
+    MD_EVENT_PLAN,   /* text: what was chosen and why, several lines */
+    MD_EVENT_STEP,   /* after every optimizer step */
+    MD_EVENT_EVAL,   /* after a validation: val_nelbo is new; best says whether it is the best */
+    MD_EVENT_SAMPLE, /* text: a line that the model wrote */
+    MD_EVENT_SAVED,  /* text: path of the checkpoint */
+    MD_EVENT_NOTE,   /* text: something to know (a skipped step, an old checkpoint refused) */
 } md_train_event_kind;
 
 /* Numbers are valid for STEP and EVAL events. NELBO in nats per byte; NAN while unknown. */
@@ -68,8 +68,8 @@ typedef struct md_train_result {
 } md_train_result;
 
 /* MDLM_USAGE: settings that do not fit, a folder that holds a run (without resume or overwrite), no
- * run to resume, a run of another shape. MDLM_INPUT: corpus or checkpoint. MDLM_NUMERIC: the loss or
- * the gradients stay non-finite. MDLM_CANCELLED: stopped before any step was taken. When stopped
+ * run to resume, a run of another shape. MDLM_INPUT: corpus or checkpoint. MDLM_NUMERIC: the loss
+ * or the gradients stay non-finite. MDLM_CANCELLED: stopped before any step was taken. When stopped
  * later: MDLM_OK with result->stopped. */
 mdlm_status md_train_text(const md_train_request *request, md_train_result *result,
                           mdlm_error *err);

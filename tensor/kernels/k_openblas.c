@@ -10,8 +10,8 @@
 
 static void gemm(const md_gemm *g) {
     cblas_sgemm(CblasRowMajor, g->trans_a ? CblasTrans : CblasNoTrans,
-                g->trans_b ? CblasTrans : CblasNoTrans, g->m, g->n, g->k, 1, g->a, g->lda,
-                g->b, g->ldb, g->add ? 1 : 0, g->c, g->ldc);
+                g->trans_b ? CblasTrans : CblasNoTrans, g->m, g->n, g->k, 1, g->a, g->lda, g->b,
+                g->ldb, g->add ? 1 : 0, g->c, g->ldc);
 }
 
 void md_kernels_openblas(md_kernels *table) {

@@ -84,8 +84,7 @@ static void swiglu(int rows, int F, const float *x, float *y) {
     }
 }
 
-static void swiglu_backward(int rows, int F, const float *x, const float *dy, bool add,
-                            float *dx) {
+static void swiglu_backward(int rows, int F, const float *x, const float *dy, bool add, float *dx) {
     for (int r = 0; r < rows; r++, x += 2 * (int64_t)F, dy += F, dx += 2 * (int64_t)F) {
         for (int64_t i = 0; i < F; i += SIMD_LANES) {
             int64_t n = F - i;
@@ -149,8 +148,7 @@ static void softmax(int rows, int cols, int stride, float scale, float *s, float
     }
 }
 
-static void softmax_again(int rows, int cols, int stride, float scale, float *s,
-                          const float *lse) {
+static void softmax_again(int rows, int cols, int stride, float scale, float *s, const float *lse) {
     for (int r = 0; r < rows; r++, s += stride) row_exp(s, cols, scale, lse[r]);
 }
 
@@ -197,11 +195,13 @@ static void cross_entropy(int rows, int V, int32_t banned, const int32_t *target
 /* --- flat loops ------------------------------------------------------------------------------ */
 
 static void add(int64_t n, const float *a, const float *b, float *y) {
-    for (int64_t i = 0; i < n; i += SIMD_LANES) put(y + i, at(a + i, n - i) + at(b + i, n - i), n - i);
+    for (int64_t i = 0; i < n; i += SIMD_LANES)
+        put(y + i, at(a + i, n - i) + at(b + i, n - i), n - i);
 }
 
 static void accumulate(int64_t n, const float *x, float *y) {
-    for (int64_t i = 0; i < n; i += SIMD_LANES) put(y + i, at(y + i, n - i) + at(x + i, n - i), n - i);
+    for (int64_t i = 0; i < n; i += SIMD_LANES)
+        put(y + i, at(y + i, n - i) + at(x + i, n - i), n - i);
 }
 
 /* In double precision, eight partial sums. */
@@ -212,7 +212,8 @@ static double sum_squares(int64_t n, const float *x) {
         for (int k = 0; k < 8; k++) part[k] += (double)x[i + k] * (double)x[i + k];
     }
     for (; i < n; i++) part[i % 8] += (double)x[i] * (double)x[i];
-    return ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
+    return ((part[0] + part[4]) + (part[1] + part[5])) +
+           ((part[2] + part[6]) + (part[3] + part[7]));
 }
 
 static inline void adamw_vector(const md_adamw_args *a, int64_t i, int64_t n) {

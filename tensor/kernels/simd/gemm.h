@@ -29,9 +29,8 @@ typedef struct micro_out {
 } micro_out;
 
 /* sums[i][j] = sum over p < kc of a[i * row + p * col] * b[p * NR + j], for MR rows, NR columns */
-static inline __attribute__((always_inline)) void micro(int64_t kc, const float *a, int64_t row,
-                                                        int64_t col, const float *b,
-                                                        micro_out out) {
+static inline __attribute__((always_inline)) void
+micro(int64_t kc, const float *a, int64_t row, int64_t col, const float *b, micro_out out) {
     vf sum[MR][NV] = {0};
     for (int64_t p = 0; p < kc; p++, b += NR, a += col) {
         vf b0 = v_load(b), b1 = v_load(b + SIMD_LANES);
@@ -61,26 +60,37 @@ static __attribute__((noinline)) void micro_columns(int64_t kc, const float *a, 
     micro(kc, a, 1, lda, b, out);
 }
 
+/* Lanes of the pair (a, b) that form the new a and the new b when halves are exchanged: LOW(l,
+ * half) and HIGH(l, half) for lane l. The compiler wants them as constants. */
+#define LOW(l, half) ((l) & (half) ? (l) - (half) + SIMD_LANES : (l))
+#define HIGH(l, half) ((l) & (half) ? (l) + SIMD_LANES : (l) + (half))
+#define LANES_8(f, o, h) \
+    f(o, h), f(o + 1, h), f(o + 2, h), f(o + 3, h), f(o + 4, h), f(o + 5, h), f(o + 6, h), \
+        f(o + 7, h)
+#if SIMD_LANES == 16
+#define LANES(f, h) LANES_8(f, 0, h), LANES_8(f, 8, h)
+#else
+#define LANES(f, h) LANES_8(f, 0, h)
+#endif
+#define EXCHANGE(v, h) \
+    _Pragma("GCC unroll 16") for (int i = 0; i < SIMD_LANES; i++) { \
+        if (i & (h)) continue; \
+        vf a = v[i], b = v[i + (h)]; \
+        v[i] = __builtin_shufflevector(a, b, LANES(LOW, h)); \
+        v[i + (h)] = __builtin_shufflevector(a, b, LANES(HIGH, h)); \
+    }
+
 /* SIMD_LANES x SIMD_LANES floats transposed, by exchanging halves of growing pieces. */
 static inline void transpose(const float *from, int64_t stride, float *to, int64_t to_stride) {
     vf v[SIMD_LANES];
 #pragma GCC unroll 16
     for (int i = 0; i < SIMD_LANES; i++) v[i] = v_load(from + i * stride);
-#pragma GCC unroll 4
-    for (int half = 1; half < SIMD_LANES; half *= 2) {
-        vi low, high; /* lanes of the pair (a, b) that form the new a and the new b */
-        for (int l = 0; l < SIMD_LANES; l++) {
-            low[l] = l & half ? l - half + SIMD_LANES : l;
-            high[l] = l & half ? l + SIMD_LANES : l + half;
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < SIMD_LANES; i++) {
-            if (i & half) continue;
-            vf a = v[i], b = v[i + half];
-            v[i] = __builtin_shuffle(a, b, low);
-            v[i + half] = __builtin_shuffle(a, b, high);
-        }
-    }
+    EXCHANGE(v, 1)
+    EXCHANGE(v, 2)
+    EXCHANGE(v, 4)
+#if SIMD_LANES == 16
+    EXCHANGE(v, 8)
+#endif
 #pragma GCC unroll 16
     for (int i = 0; i < SIMD_LANES; i++) v_store(to + i * to_stride, v[i]);
 }
@@ -121,8 +131,8 @@ static void store_part(const float *tile, int rows, int cols, micro_out out) {
 static const float *pad_rows(const md_gemm *g, int i, int k, int kc, float *padded) {
     for (int r = 0; r < MR; r++) {
         for (int p = 0; p < kc; p++) {
-            int64_t at = g->trans_a ? (int64_t)(k + p) * g->lda + i + r
-                                    : (int64_t)(i + r) * g->lda + k + p;
+            int64_t at =
+                g->trans_a ? (int64_t)(k + p) * g->lda + i + r : (int64_t)(i + r) * g->lda + k + p;
             padded[r * KC + p] = i + r < g->m ? g->a[at] : 0;
         }
     }

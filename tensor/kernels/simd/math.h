@@ -68,12 +68,13 @@ static inline float v_max_lane(vf v) {
     float lanes[SIMD_LANES], max;
     v_store(lanes, v);
     max = lanes[0];
-    for (int i = 1; i < SIMD_LANES; i++) max = lanes[i] > max || lanes[i] != lanes[i] ? lanes[i] : max;
+    for (int i = 1; i < SIMD_LANES; i++)
+        max = lanes[i] > max || lanes[i] != lanes[i] ? lanes[i] : max;
     return max;
 }
 
-/* e^x to about one unit in the last place: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial of degree 6
- * in r (minimax), times 2^n. Below -87.33 exactly 0, above 88.37 infinity; NaN stays NaN. */
+/* e^x to about one unit in the last place: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial of degree
+ * 6 in r (minimax), times 2^n. Below -87.33 exactly 0, above 88.37 infinity; NaN stays NaN. */
 static inline vf v_exp(vf x) {
     const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to the nearest integer */
     vf n = (x * 1.44269504088896341f + shift) - shift;
