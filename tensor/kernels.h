@@ -13,6 +13,12 @@
 #include "base/error.h"
 #include "tensor/real.h"
 
+/* What products round their operands to; they sum in f32, and everything else is f32. */
+typedef enum md_dtype {
+    MD_F32,
+    MD_BF16, /* to the nearest, ties to even */
+} md_dtype;
+
 /* C[m,n] = op(A)[m,k] op(B)[k,n], or C += when `add`; op(X) = X or its transpose. */
 typedef struct md_gemm {
     bool trans_a, trans_b, add;
@@ -21,9 +27,20 @@ typedef struct md_gemm {
     int lda; /* row stride of A as stored */
     const md_real *b;
     int ldb;
+    const void *packed; /* gemm_packed: op(B) as `pack` made it, in place of b, ldb, trans_b */
+    int packed_col;     /* and its first column to use, a multiple of `panel` */
     md_real *c;
     int ldc;
 } md_gemm;
+
+/* A matrix op(B) [k, n] to be packed once and used for many products. */
+typedef struct md_pack {
+    bool trans;
+    int n, k;
+    const md_real *b;
+    int ldb;
+    void *to; /* panels one after another, panel_bytes(k) each */
+} md_pack;
 
 /* One step of AdamW on a range; see tensor/optim.h. */
 typedef struct md_adamw_args {
@@ -37,8 +54,15 @@ typedef struct md_adamw_args {
 
 typedef struct md_kernels {
     const char *name;
+    md_dtype dtype; /* of the products' operands */
 
     void (*gemm)(const md_gemm *g);
+    /* Packed products: op(B) in panels of `panel` columns, in the layout that this set reads
+     * fastest. n is rounded up to whole panels. Packs panels first .. first+count-1. */
+    int panel;
+    size_t (*panel_bytes)(int k);
+    void (*pack)(const md_pack *p, int first, int count);
+    void (*gemm_packed)(const md_gemm *g);
 
     /* y = x * rstd * w, rstd = 1/sqrt(mean(x^2) + eps), per row of C. */
     void (*rms_norm)(int rows, int C, md_real eps, const md_real *x, const md_real *w, md_real *y,
@@ -90,10 +114,18 @@ typedef struct md_kernels {
 mdlm_status md_kernels_init(md_kernels *table, const char *name, mdlm_error *err);
 extern const char *const md_kernels_names[]; /* NULL-terminated, best last */
 
+/* Changes the products of a table to another operand type: "f32", "bf16" (the processor's bf16 dot
+ * products where it has them, else f32 products of rounded operands). MDLM_USAGE for another name. */
+mdlm_status md_kernels_set_dtype(md_kernels *table, const char *dtype, mdlm_error *err);
+
 extern const md_kernels md_kernels_ref;
 /* Overrides of a table; not in the double build. */
+void md_kernels_ref_bf16(md_kernels *table);
 void md_kernels_openblas(md_kernels *table);
 void md_kernels_avx2(md_kernels *table);
+void md_kernels_avx2_bf16(md_kernels *table);
 void md_kernels_avx512(md_kernels *table);
+void md_kernels_avx512_bf16(md_kernels *table);     /* rounded operands */
+void md_kernels_avx512_bf16_dot(md_kernels *table); /* AVX512_BF16 */
 
 #endif

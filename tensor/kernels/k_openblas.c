@@ -14,8 +14,18 @@ static void gemm(const md_gemm *g) {
                 g->ldb, g->add ? 1 : 0, g->c, g->ldc);
 }
 
+/* Panels are single columns of op(B), as in k_ref.c: op(B) transposed. */
+static void gemm_packed(const md_gemm *g) {
+    md_gemm plain = *g;
+    plain.trans_b = true;
+    plain.b = (const float *)g->packed + (int64_t)g->packed_col * g->k;
+    plain.ldb = g->k;
+    gemm(&plain);
+}
+
 void md_kernels_openblas(md_kernels *table) {
     table->name = "openblas";
     table->gemm = gemm;
+    table->gemm_packed = gemm_packed;
 }
 #endif

@@ -15,31 +15,91 @@
 #define SQRT sqrtf
 #endif
 
+/* To the nearest bf16 number, ties to even; NaN stays NaN. */
+static md_real round_bf16(md_real x) {
+    float f = (float)x;
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    u = f != f ? u | 0x400000u : u + 0x7fffu + (u >> 16 & 1);
+    u &= 0xffff0000u;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+static md_real plain(md_real x) {
+    return x;
+}
+
+typedef md_real (*round_fn)(md_real x);
+
 static md_real a_at(const md_gemm *g, int i, int p) {
     return g->trans_a ? g->a[(int64_t)p * g->lda + i] : g->a[(int64_t)i * g->lda + p];
 }
 
-static void gemm_row(const md_gemm *g, int i) {
+static inline void gemm_row(const md_gemm *g, int i, round_fn round) {
     md_real *c = g->c + (int64_t)i * g->ldc;
     for (int j = 0; j < g->n && !g->add; j++) c[j] = 0;
     if (g->trans_b) {
         for (int j = 0; j < g->n; j++) {
             const md_real *b = g->b + (int64_t)j * g->ldb;
             md_real sum = 0;
-            for (int p = 0; p < g->k; p++) sum += a_at(g, i, p) * b[p];
+            for (int p = 0; p < g->k; p++) sum += round(a_at(g, i, p)) * round(b[p]);
             c[j] += sum;
         }
         return;
     }
     for (int p = 0; p < g->k; p++) {
         const md_real *b = g->b + (int64_t)p * g->ldb;
-        md_real a = a_at(g, i, p);
-        for (int j = 0; j < g->n; j++) c[j] += a * b[j];
+        md_real a = round(a_at(g, i, p));
+        for (int j = 0; j < g->n; j++) c[j] += a * round(b[j]);
     }
 }
 
 static void gemm(const md_gemm *g) {
-    for (int i = 0; i < g->m; i++) gemm_row(g, i);
+    for (int i = 0; i < g->m; i++) gemm_row(g, i, plain);
+}
+
+/* A panel is one column of op(B). */
+static size_t panel_bytes(int k) {
+    return (size_t)k * sizeof(md_real);
+}
+
+static void pack(const md_pack *p, int first, int count) {
+    for (int j = first; j < first + count; j++) {
+        md_real *to = (md_real *)p->to + (int64_t)j * p->k;
+        for (int i = 0; i < p->k; i++)
+            to[i] = p->trans ? p->b[(int64_t)j * p->ldb + i] : p->b[(int64_t)i * p->ldb + j];
+    }
+}
+
+static md_gemm unpacked(const md_gemm *g) {
+    md_gemm plain_gemm = *g;
+    plain_gemm.trans_b = true;
+    plain_gemm.b = (const md_real *)g->packed + (int64_t)g->packed_col * g->k;
+    plain_gemm.ldb = g->k;
+    return plain_gemm;
+}
+
+static void gemm_packed(const md_gemm *g) {
+    md_gemm p = unpacked(g);
+    gemm(&p);
+}
+
+static void gemm_bf16(const md_gemm *g) {
+    for (int i = 0; i < g->m; i++) gemm_row(g, i, round_bf16);
+}
+
+static void gemm_packed_bf16(const md_gemm *g) {
+    md_gemm p = unpacked(g);
+    gemm_bf16(&p);
+}
+
+void md_kernels_ref_bf16(md_kernels *table) {
+    table->gemm = gemm_bf16;
+    table->gemm_packed = gemm_packed_bf16;
+    table->panel = 1;
+    table->panel_bytes = panel_bytes;
+    table->pack = pack;
 }
 
 static void rms_norm(int rows, int C, md_real eps, const md_real *x, const md_real *w, md_real *y,
@@ -185,6 +245,10 @@ static void adamw(int64_t n, const md_adamw_args *a) {
 const md_kernels md_kernels_ref = {
     .name = "ref",
     .gemm = gemm,
+    .panel = 1,
+    .panel_bytes = panel_bytes,
+    .pack = pack,
+    .gemm_packed = gemm_packed,
     .rms_norm = rms_norm,
     .rms_norm_backward = rms_norm_backward,
     .swiglu = swiglu,

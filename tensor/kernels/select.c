@@ -8,6 +8,10 @@ static bool runs_here(const char *name) {
     return !strcmp(name, "ref");
 }
 
+static void override_bf16(md_kernels *table) {
+    md_kernels_ref_bf16(table);
+}
+
 static void override(md_kernels *table, const char *name) {
     (void)table, (void)name;
 }
@@ -21,6 +25,22 @@ static bool runs_here(const char *name) {
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 #endif
     return !strcmp(name, "ref") || !strcmp(name, "openblas");
+}
+
+/* The bf16 products that go with a set. */
+static void override_bf16(md_kernels *table) {
+    md_kernels_ref_bf16(table);
+#ifdef __x86_64__
+    if (!strcmp(table->name, "avx2")) {
+        md_kernels_avx2(table);
+        md_kernels_avx2_bf16(table);
+    }
+    if (!strcmp(table->name, "avx512")) {
+        md_kernels_avx512(table);
+        md_kernels_avx512_bf16(table);
+        if (__builtin_cpu_supports("avx512bf16")) md_kernels_avx512_bf16_dot(table);
+    }
+#endif
 }
 
 static void override(md_kernels *table, const char *name) {
@@ -44,5 +64,15 @@ mdlm_status md_kernels_init(md_kernels *table, const char *name, mdlm_error *err
         return md_fail(err, MDLM_USAGE, "there are no kernels '%s' for this processor", name);
     }
     *table = t;
+    return MDLM_OK;
+}
+
+mdlm_status md_kernels_set_dtype(md_kernels *table, const char *dtype, mdlm_error *err) {
+    if (!strcmp(dtype, "f32")) return md_kernels_init(table, table->name, err);
+    if (strcmp(dtype, "bf16")) {
+        return md_fail(err, MDLM_USAGE, "unknown dtype '%s': expected f32 or bf16", dtype);
+    }
+    override_bf16(table);
+    table->dtype = MD_BF16;
     return MDLM_OK;
 }

@@ -7,7 +7,6 @@
 #define MD_TENSOR_KERNELS_SIMD_FUSED_H
 
 #include "tensor/kernels.h"
-#include "tensor/kernels/simd/gemm.h"
 #include "tensor/kernels/simd/math.h"
 
 /* Runs `whole` with i at each full vector of n elements, then `part` with i at the rest of
@@ -234,7 +233,6 @@ static void adamw(int64_t n, const md_adamw_args *a) {
 }
 
 static inline void simd_override(md_kernels *table) {
-    table->gemm = gemm;
     table->rms_norm = rms_norm;
     table->rms_norm_backward = rms_norm_backward;
     table->swiglu = swiglu;

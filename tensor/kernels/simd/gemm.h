@@ -1,25 +1,38 @@
 /* tensor/kernels/simd/gemm.h: matrix products of one instruction set.
  *
- *     for each KC rows of op(B), for each panel of NR columns: pack the panel
+ *     for each KC rows of op(B), for each panel of NR columns (packed now, or packed before):
  *         for each MR rows of op(A): MR x NR sums in registers
  *
- * op(A) is read where it lies, one element broadcast at a time; both of its layouts are friendly to
- * that. Every element of C is a sum over k in order with one accumulator per KC block, wherever it
- * falls in a tile: its bits do not depend on how a product is cut into tiles.
+ * Operands are read in units of 32 bits: one float, or, with SIMD_BF16_DOT, two bf16 numbers that
+ * are neighbours in k. Floats of op(A) are read where they lie, one broadcast at a time; both of its
+ * layouts are friendly to that. To round it or to pair it up, a block of op(A) is copied first.
+ *
+ * Every element of C is a sum over k in order with one accumulator per KC block, wherever it falls
+ * in a tile: its bits do not depend on how a product is cut into tiles.
  */
 #ifndef MD_TENSOR_KERNELS_SIMD_GEMM_H
 #define MD_TENSOR_KERNELS_SIMD_GEMM_H
 
 #include "tensor/kernels.h"
 #include "tensor/kernels/simd/math.h"
+#include "tensor/kernels/simd/transpose.h"
 
-/* Registers: MR x NV sums, NV of B, one of A; 32 registers with AVX-512, 16 with AVX2. */
+#ifdef SIMD_BF16_DOT
+enum { UNIT = 2 }; /* numbers in a unit */
+#define MULTIPLY_ADD(sum, x, y) \
+    ((vf)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(x), (__m512bh)(y)))
+#else
+enum { UNIT = 1 };
+#define MULTIPLY_ADD(sum, x, y) ((sum) + (x) * (y))
+#endif
+
+/* Registers: MR x 2 sums, two of B, one of A; of 32 with AVX-512, of 16 with AVX2. */
 #if SIMD_LANES == 16
 enum { MR = 12 };
 #else
 enum { MR = 6 };
 #endif
-enum { NV = 2, NR = NV * SIMD_LANES, KC = 256 };
+enum { NR = 2 * SIMD_LANES, KU = 256, KC = KU * UNIT, MC = 264 };
 
 /* Where a tile of sums goes: c = sums, or c += sums. */
 typedef struct micro_out {
@@ -28,17 +41,17 @@ typedef struct micro_out {
     bool add;
 } micro_out;
 
-/* sums[i][j] = sum over p < kc of a[i * row + p * col] * b[p * NR + j], for MR rows, NR columns */
+/* sums[i][j] = sum over u < units of a[i * row + u * col] * b[u * NR + j], MR rows, NR columns */
 static inline __attribute__((always_inline)) void
-micro(int64_t kc, const float *a, int64_t row, int64_t col, const float *b, micro_out out) {
-    vf sum[MR][NV] = {0};
-    for (int64_t p = 0; p < kc; p++, b += NR, a += col) {
+micro(int64_t units, const float *a, int64_t row, int64_t col, const float *b, micro_out out) {
+    vf sum[MR][2] = {0};
+    for (int64_t u = 0; u < units; u++, b += NR, a += col) {
         vf b0 = v_load(b), b1 = v_load(b + SIMD_LANES);
 #pragma GCC unroll 16
         for (int i = 0; i < MR; i++) {
             vf x = v_set(a[i * row]);
-            sum[i][0] += x * b0;
-            sum[i][1] += x * b1;
+            sum[i][0] = MULTIPLY_ADD(sum[i][0], x, b0);
+            sum[i][1] = MULTIPLY_ADD(sum[i][1], x, b1);
         }
     }
 #pragma GCC unroll 16
@@ -50,73 +63,181 @@ micro(int64_t kc, const float *a, int64_t row, int64_t col, const float *b, micr
 }
 
 /* The two layouts apart, so that one of the strides is a constant. */
-static __attribute__((noinline)) void micro_rows(int64_t kc, const float *a, int64_t lda,
+static __attribute__((noinline)) void micro_rows(int64_t units, const float *a, int64_t lda,
                                                  const float *b, micro_out out) {
-    micro(kc, a, lda, 1, b, out);
+    micro(units, a, lda, 1, b, out);
 }
 
-static __attribute__((noinline)) void micro_columns(int64_t kc, const float *a, int64_t lda,
+static __attribute__((noinline)) void micro_columns(int64_t units, const float *a, int64_t lda,
                                                     const float *b, micro_out out) {
-    micro(kc, a, 1, lda, b, out);
+    micro(units, a, 1, lda, b, out);
 }
 
-/* Lanes of the pair (a, b) that form the new a and the new b when halves are exchanged: LOW(l,
- * half) and HIGH(l, half) for lane l. The compiler wants them as constants. */
-#define LOW(l, half) ((l) & (half) ? (l) - (half) + SIMD_LANES : (l))
-#define HIGH(l, half) ((l) & (half) ? (l) + SIMD_LANES : (l) + (half))
-#define LANES_8(f, o, h) \
-    f(o, h), f(o + 1, h), f(o + 2, h), f(o + 3, h), f(o + 4, h), f(o + 5, h), f(o + 6, h), \
-        f(o + 7, h)
-#if SIMD_LANES == 16
-#define LANES(f, h) LANES_8(f, 0, h), LANES_8(f, 8, h)
-#else
-#define LANES(f, h) LANES_8(f, 0, h)
-#endif
-#define EXCHANGE(v, h) \
-    _Pragma("GCC unroll 16") for (int i = 0; i < SIMD_LANES; i++) { \
-        if (i & (h)) continue; \
-        vf a = v[i], b = v[i + (h)]; \
-        v[i] = __builtin_shufflevector(a, b, LANES(LOW, h)); \
-        v[i + (h)] = __builtin_shufflevector(a, b, LANES(HIGH, h)); \
-    }
+/* --- packing op(B) --------------------------------------------------------------------------- */
 
-/* SIMD_LANES x SIMD_LANES floats transposed, by exchanging halves of growing pieces. */
-static inline void transpose(const float *from, int64_t stride, float *to, int64_t to_stride) {
-    vf v[SIMD_LANES];
-#pragma GCC unroll 16
-    for (int i = 0; i < SIMD_LANES; i++) v[i] = v_load(from + i * stride);
-    EXCHANGE(v, 1)
-    EXCHANGE(v, 2)
-    EXCHANGE(v, 4)
-#if SIMD_LANES == 16
-    EXCHANGE(v, 8)
+/* The units of x[0 .. UNIT * SIMD_LANES) in order. */
+static inline vf units_along(const float *x, bool rounded) {
+#ifdef SIMD_BF16_DOT
+    (void)rounded;
+    vf a = v_load(x), b = v_load(x + SIMD_LANES);
+    return v_pair(v_even(a, b), v_odd(a, b));
+#else
+    return rounded ? v_round_bf16(v_load(x)) : v_load(x);
 #endif
-#pragma GCC unroll 16
-    for (int i = 0; i < SIMD_LANES; i++) v_store(to + i * to_stride, v[i]);
+}
+
+/* The units of columns 0 .. SIMD_LANES of `deep` <= UNIT rows that are ld apart. */
+static inline vf units_across(const float *x, int64_t ld, int deep, bool rounded) {
+#ifdef SIMD_BF16_DOT
+    (void)rounded;
+    return v_pair(v_load(x), deep > 1 ? v_load(x + ld) : (vf){0});
+#else
+    (void)ld, (void)deep;
+    return rounded ? v_round_bf16(v_load(x)) : v_load(x);
+#endif
+}
+
+/* One unit, from `deep` numbers that are `step` apart. */
+static inline float unit_of(const float *x, int64_t step, int deep, bool rounded) {
+    float pair[2] = {x[0], deep > 1 ? x[step] : 0};
+#ifdef SIMD_BF16_DOT
+    (void)rounded;
+    return v_first(v_pair(v_set(pair[0]), v_set(pair[1])));
+#else
+    return rounded ? v_first(v_round_bf16(v_set(pair[0]))) : pair[0];
+#endif
+}
+
+static inline int deep_at(int k, int kc) {
+    return kc - k < UNIT ? kc - k : UNIT;
 }
 
 /* One panel of op(B) = B^T: n <= NR rows of B, kc of their columns. */
-static void pack_rows(const float *b, int64_t ldb, int kc, int n, float *panel) {
-    int whole_n = n / SIMD_LANES * SIMD_LANES, whole_k = kc / SIMD_LANES * SIMD_LANES;
+static void pack_rows(const float *b, int64_t ldb, int kc, int n, bool rounded, float *panel) {
+    int whole_n = n / SIMD_LANES * SIMD_LANES, step = UNIT * SIMD_LANES;
+    int whole_k = kc / step * step;
     for (int j = 0; j < whole_n; j += SIMD_LANES) {
-        for (int p = 0; p < whole_k; p += SIMD_LANES)
-            transpose(b + j * ldb + p, ldb, panel + (int64_t)p * NR + j, NR);
+        for (int p = 0; p < whole_k; p += step) {
+            vf v[SIMD_LANES];
+#pragma GCC unroll 16
+            for (int r = 0; r < SIMD_LANES; r++) v[r] = units_along(b + (j + r) * ldb + p, rounded);
+            v_transpose(v);
+            float *to = panel + (int64_t)(p / UNIT) * NR + j;
+#pragma GCC unroll 16
+            for (int r = 0; r < SIMD_LANES; r++) v_store(to + r * NR, v[r]);
+        }
     }
     for (int j = 0; j < NR; j++) {
-        for (int p = j < whole_n ? whole_k : 0; p < kc; p++)
-            panel[(int64_t)p * NR + j] = j < n ? b[j * ldb + p] : 0;
+        for (int p = j < whole_n ? whole_k : 0; p < kc; p += UNIT) {
+            const float *x = b + j * ldb + p;
+            panel[(int64_t)(p / UNIT) * NR + j] =
+                j < n ? unit_of(x, 1, deep_at(p, kc), rounded) : 0;
+        }
     }
 }
 
 /* One panel of op(B) = B: kc rows, n <= NR columns. */
-static void pack_columns(const float *b, int64_t ldb, int kc, int n, float *panel) {
-    for (int p = 0; p < kc; p++, b += ldb, panel += NR) {
-        if (n == NR) {
-            memcpy(panel, b, NR * sizeof *panel);
-            continue;
+static void pack_columns(const float *b, int64_t ldb, int kc, int n, bool rounded, float *panel) {
+    int whole = n / SIMD_LANES * SIMD_LANES;
+    for (int p = 0; p < kc; p += UNIT, b += UNIT * ldb, panel += NR) {
+        int deep = deep_at(p, kc);
+        for (int j = 0; j < whole; j += SIMD_LANES)
+            v_store(panel + j, units_across(b + j, ldb, deep, rounded));
+        for (int j = whole; j < NR; j++)
+            panel[j] = j < n ? unit_of(b + j, ldb, deep, rounded) : 0;
+    }
+}
+
+static int units_in(int k) {
+    return (k + UNIT - 1) / UNIT;
+}
+
+static size_t panel_bytes(int k) {
+    return (size_t)units_in(k) * NR * sizeof(float);
+}
+
+/* Rows k .. k+kc of a panel of op(B) from column j. */
+static void pack_block(const md_pack *p, int j, int k, int kc, bool rounded, float *to) {
+    int n = p->n - j < NR ? p->n - j : NR;
+    if (p->trans) {
+        pack_rows(p->b + (int64_t)j * p->ldb + k, p->ldb, kc, n, rounded, to);
+    } else {
+        pack_columns(p->b + (int64_t)k * p->ldb + j, p->ldb, kc, n, rounded, to);
+    }
+}
+
+static inline void pack_panels(const md_pack *p, int first, int count, bool rounded) {
+    for (int i = first; i < first + count; i++) {
+        float *to = (float *)p->to + (int64_t)i * units_in(p->k) * NR;
+        for (int k = 0; k < p->k; k += KC) {
+            int kc = p->k - k < KC ? p->k - k : KC;
+            pack_block(p, i * NR, k, kc, rounded, to + (int64_t)(k / UNIT) * NR);
         }
-        memcpy(panel, b, (size_t)n * sizeof *panel);
-        memset(panel + n, 0, (size_t)(NR - n) * sizeof *panel);
+    }
+}
+
+/* --- op(A) ----------------------------------------------------------------------------------- */
+
+/* Rows of op(A) as the micro kernel reads them. */
+typedef struct a_rows {
+    const float *a;
+    int64_t stride; /* of rows, or of columns when `columns` */
+    bool columns;
+} a_rows;
+
+/* A block of op(A) in units, rows padded with zeros to a multiple of MR. */
+static a_rows copy_rows(const md_gemm *g, int i, int rows, int k, int kc, bool rounded,
+                        float *block) {
+    int units = units_in(kc), step = UNIT * SIMD_LANES, whole = kc / step * step;
+    for (int r = 0; r < rows; r++) {
+        const float *a = g->a + (int64_t)(i + r) * g->lda + k;
+        float *to = block + (int64_t)r * KU;
+        for (int p = 0; p < whole; p += step) v_store(to + p / UNIT, units_along(a + p, rounded));
+        for (int p = whole; p < kc; p += UNIT)
+            to[p / UNIT] = unit_of(a + p, 1, deep_at(p, kc), rounded);
+    }
+    for (int r = rows; r % MR; r++)
+        memset(block + (int64_t)r * KU, 0, (size_t)units * sizeof *block);
+    return (a_rows){block, KU, false};
+}
+
+static a_rows copy_columns(const md_gemm *g, int i, int rows, int k, int kc, bool rounded,
+                           float *block) {
+    int whole = rows / SIMD_LANES * SIMD_LANES, padded = (rows + MR - 1) / MR * MR;
+    for (int p = 0; p < kc; p += UNIT) {
+        const float *a = g->a + (int64_t)(k + p) * g->lda + i;
+        float *to = block + (int64_t)(p / UNIT) * MC;
+        int deep = deep_at(p, kc);
+        for (int r = 0; r < whole; r += SIMD_LANES)
+            v_store(to + r, units_across(a + r, g->lda, deep, rounded));
+        for (int r = whole; r < padded; r++)
+            to[r] = r < rows ? unit_of(a + r, g->lda, deep, rounded) : 0;
+    }
+    return (a_rows){block, MC, true};
+}
+
+static a_rows copy_block(const md_gemm *g, int i, int rows, int k, int kc, bool rounded,
+                         float *block) {
+    return g->trans_a ? copy_columns(g, i, rows, k, kc, rounded, block)
+                      : copy_rows(g, i, rows, k, kc, rounded, block);
+}
+
+/* --- the product ----------------------------------------------------------------------------- */
+
+/* What is left of the product: this block of op(A) times this panel. */
+typedef struct block_product {
+    a_rows a;
+    int rows, cols, units;
+    const float *panel;
+    micro_out out;
+} block_product;
+
+static inline void one_tile(const block_product *b, a_rows a, int i, micro_out out) {
+    const float *from = a.a + i * (a.columns ? 1 : a.stride);
+    if (a.columns) {
+        micro_columns(b->units, from, a.stride, b->panel, out);
+    } else {
+        micro_rows(b->units, from, a.stride, b->panel, out);
     }
 }
 
@@ -127,56 +248,58 @@ static void store_part(const float *tile, int rows, int cols, micro_out out) {
     }
 }
 
-/* The last rows of A, fewer than MR, copied so that the kernel may read MR of them. */
-static const float *pad_rows(const md_gemm *g, int i, int k, int kc, float *padded) {
-    for (int r = 0; r < MR; r++) {
-        for (int p = 0; p < kc; p++) {
-            int64_t at =
-                g->trans_a ? (int64_t)(k + p) * g->lda + i + r : (int64_t)(i + r) * g->lda + k + p;
-            padded[r * KC + p] = i + r < g->m ? g->a[at] : 0;
-        }
-    }
-    return padded;
-}
-
-typedef struct gemm_block {
-    int k, kc, j, n; /* rows k.. of op(B), columns j.. */
-    bool add;
-} gemm_block;
-
-static void multiply_panel(const md_gemm *g, const gemm_block *b, const float *panel) {
-    float tile[MR * NR] __attribute__((aligned(64))), padded[MR * KC];
-    for (int i = 0; i < g->m; i += MR) {
-        int rows = g->m - i < MR ? g->m - i : MR;
-        bool whole = rows == MR && b->n == NR;
-        micro_out c = {g->c + (int64_t)i * g->ldc + b->j, g->ldc, b->add};
+/* `tail`: the rows from the last whole tile on, padded. */
+static void multiply_panel(const block_product *b, a_rows tail) {
+    float tile[MR * NR] __attribute__((aligned(64)));
+    for (int i = 0; i < b->rows; i += MR) {
+        int rows = b->rows - i < MR ? b->rows - i : MR;
+        bool whole = rows == MR && b->cols == NR;
+        micro_out c = {b->out.c + i * b->out.ldc, b->out.ldc, b->out.add};
         micro_out out = whole ? c : (micro_out){tile, NR, false};
         if (rows < MR) {
-            micro_rows(b->kc, pad_rows(g, i, b->k, b->kc, padded), KC, panel, out);
-        } else if (g->trans_a) {
-            micro_columns(b->kc, g->a + (int64_t)b->k * g->lda + i, g->lda, panel, out);
+            one_tile(b, tail, 0, out);
         } else {
-            micro_rows(b->kc, g->a + (int64_t)i * g->lda + b->k, g->lda, panel, out);
+            one_tile(b, b->a, i, out);
         }
-        if (!whole) store_part(tile, rows, b->n, c);
+        if (!whole) store_part(tile, rows, b->cols, c);
     }
 }
 
-static void gemm(const md_gemm *g) {
-    float panel[KC * NR] __attribute__((aligned(64)));
+/* All columns for one block of op(A) and one block of k. */
+static inline void multiply_block(const md_gemm *g, int i, int k, bool rounded) {
+    float panel[KU * NR] __attribute__((aligned(64))), copy[MC * KU] __attribute__((aligned(64)));
+    int kc = g->k - k < KC ? g->k - k : KC, rows = g->m - i < MC ? g->m - i : MC;
+    int whole = rows / MR * MR;
+    block_product b = {.rows = rows, .units = units_in(kc), .panel = panel};
+    a_rows tail = {0};
+    if (rounded || UNIT > 1) {
+        tail = b.a = copy_block(g, i, rows, k, kc, rounded, copy);
+        tail.a += whole * (tail.columns ? 1 : tail.stride);
+    } else {
+        int64_t at = g->trans_a ? (int64_t)k * g->lda + i : (int64_t)i * g->lda + k;
+        b.a = (a_rows){g->a + at, g->lda, g->trans_a};
+        if (whole < rows) tail = copy_block(g, i + whole, rows - whole, k, kc, false, copy);
+    }
+    md_pack source = {.trans = g->trans_b, .n = g->n, .k = g->k, .b = g->b, .ldb = g->ldb};
+    const float *packed = g->packed;
+    for (int j = 0; j < g->n; j += NR) {
+        b.cols = g->n - j < NR ? g->n - j : NR;
+        b.out = (micro_out){g->c + (int64_t)i * g->ldc + j, g->ldc, k || g->add};
+        if (packed) {
+            int64_t first = (int64_t)(g->packed_col + j) * units_in(g->k);
+            b.panel = packed + first + (int64_t)(k / UNIT) * NR;
+        } else {
+            pack_block(&source, j, k, kc, rounded, panel);
+        }
+        multiply_panel(&b, tail);
+    }
+}
+
+static inline void multiply(const md_gemm *g, bool rounded) {
     for (int64_t i = 0; g->k == 0 && !g->add && i < g->m; i++) /* an empty sum */
         memset(g->c + i * g->ldc, 0, (size_t)g->n * sizeof *g->c);
     for (int k = 0; k < g->k; k += KC) {
-        gemm_block b = {.k = k, .kc = g->k - k < KC ? g->k - k : KC, .add = k || g->add};
-        for (b.j = 0; b.j < g->n; b.j += NR) {
-            b.n = g->n - b.j < NR ? g->n - b.j : NR;
-            if (g->trans_b) {
-                pack_rows(g->b + (int64_t)b.j * g->ldb + k, g->ldb, b.kc, b.n, panel);
-            } else {
-                pack_columns(g->b + (int64_t)k * g->ldb + b.j, g->ldb, b.kc, b.n, panel);
-            }
-            multiply_panel(g, &b, panel);
-        }
+        for (int i = 0; i < g->m; i += MC) multiply_block(g, i, k, rounded);
     }
 }
 

@@ -6,6 +6,7 @@
 #ifndef MD_TENSOR_KERNELS_SIMD_MATH_H
 #define MD_TENSOR_KERNELS_SIMD_MATH_H
 
+#include <immintrin.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -28,8 +29,17 @@ static inline void v_store(float *p, vf v) {
     memcpy(p, &v, sizeof v);
 }
 
+/* The bits of x in every lane. */
 static inline vf v_set(float x) {
-    return x - (vf){0};
+#if SIMD_LANES == 16
+    return (vf)_mm512_set1_ps(x);
+#else
+    return (vf)_mm256_set1_ps(x);
+#endif
+}
+
+static inline float v_first(vf v) {
+    return v[0];
 }
 
 /* The first n lanes from memory, the others `rest`; n < SIMD_LANES. */
@@ -47,6 +57,19 @@ static inline void v_store_part(float *p, vf v, int64_t n) {
 
 static inline vf v_select(vi mask, vf yes, vf no) {
     return (vf)((mask & (vi)yes) | (~mask & (vi)no));
+}
+
+/* To the nearest bf16 number, ties to even; the lower 16 bits are 0. NaN stays NaN. */
+static inline vf v_round_bf16(vf x) {
+    vi u = (vi)x, even = (u >> 16) & 1, nan = x != x;
+    vi rounded = u + 0x7fff + even, quiet = u | 0x400000;
+    return (vf)(((nan & quiet) | (~nan & rounded)) & ~0xffff);
+}
+
+/* Two bf16 numbers in each lane, lo in the lower half. */
+static inline vf v_pair(vf lo, vf hi) {
+    vi low = ((vi)v_round_bf16(lo) >> 16) & 0xffff;
+    return (vf)(low | (vi)v_round_bf16(hi));
 }
 
 /* A lane that is NaN in a stays NaN. */
