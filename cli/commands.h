@@ -12,6 +12,7 @@
     X(score) \
     X(tokenize) \
     X(corpus) \
+    X(bench) \
     X(info)
 
 #define MD_COMMAND_DECLARATION(name) extern const md_command md_cmd_##name;

@@ -40,7 +40,8 @@ static int declare(builder *b, int layer, const char *name, int64_t rows, int64_
     }
     int64_t dim[2] = {rows, cols};
     bool gain = cols == 0; /* a vector: norm gains do not decay */
-    if (!md_params_add(b->net->params, full, gain ? 1 : 2, dim, !gain, b->err)) b->failed = true;
+    unsigned flags = gain ? 0 : MD_PARAM_DECAY | (layer < 0 ? 0 : MD_PARAM_ORTHOGONAL);
+    if (!md_params_add(b->net->params, full, gain ? 1 : 2, dim, flags, b->err)) b->failed = true;
     return index;
 }
 

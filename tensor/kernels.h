@@ -115,7 +115,8 @@ mdlm_status md_kernels_init(md_kernels *table, const char *name, mdlm_error *err
 extern const char *const md_kernels_names[]; /* NULL-terminated, best last */
 
 /* Changes the products of a table to another operand type: "f32", "bf16" (the processor's bf16 dot
- * products where it has them, else f32 products of rounded operands). MDLM_USAGE for another name. */
+ * products where it has them, else f32 products of rounded operands). MDLM_USAGE for another name.
+ */
 mdlm_status md_kernels_set_dtype(md_kernels *table, const char *dtype, mdlm_error *err);
 
 extern const md_kernels md_kernels_ref;

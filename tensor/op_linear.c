@@ -13,6 +13,7 @@ typedef struct linear_job {
     int64_t col_tiles;
     int K, M;
     const md_real *x, *w, *residual, *dy;
+    const void *packed; /* w^T (forward) or w (backward) */
     md_real *y, *dx, *dw;
     bool add;
 } linear_job;
@@ -40,17 +41,16 @@ static void forward_tile(void *context, int64_t task, int worker) {
             memcpy(y + row, j->residual + first * j->M + col + row, (size_t)cols * sizeof *y);
         }
     }
-    j->k->gemm(&(md_gemm){.trans_b = true,
-                          .m = rows,
-                          .n = cols,
-                          .k = j->K,
-                          .a = j->x + first * j->K,
-                          .lda = j->K,
-                          .b = j->w + col * j->K,
-                          .ldb = j->K,
-                          .add = j->residual,
-                          .c = y,
-                          .ldc = j->M});
+    j->k->gemm_packed(&(md_gemm){.m = rows,
+                                 .n = cols,
+                                 .k = j->K,
+                                 .a = j->x + first * j->K,
+                                 .lda = j->K,
+                                 .packed = j->packed,
+                                 .packed_col = (int)col,
+                                 .add = j->residual,
+                                 .c = y,
+                                 .ldc = j->M});
 }
 
 /* dx[rows, K tile] = dy[rows, M] w[M, K tile] */
@@ -60,16 +60,16 @@ static void input_tile(void *context, int64_t task, int worker) {
     int64_t first, col = task % j->col_tiles * COL_TILE;
     int rows, cols = tile_size(j->K, COL_TILE, task % j->col_tiles);
     md_tile_range(&j->tiles, task / j->col_tiles, &first, &rows);
-    j->k->gemm(&(md_gemm){.m = rows,
-                          .n = cols,
-                          .k = j->M,
-                          .a = j->dy + first * j->M,
-                          .lda = j->M,
-                          .b = j->w + col,
-                          .ldb = j->K,
-                          .add = j->add,
-                          .c = j->dx + first * j->K + col,
-                          .ldc = j->K});
+    j->k->gemm_packed(&(md_gemm){.m = rows,
+                                 .n = cols,
+                                 .k = j->M,
+                                 .a = j->dy + first * j->M,
+                                 .lda = j->M,
+                                 .packed = j->packed,
+                                 .packed_col = (int)col,
+                                 .add = j->add,
+                                 .c = j->dx + first * j->K + col,
+                                 .ldc = j->K});
 }
 
 /* dw[M tile, K tile] += dy[N, M tile]^T x[N, K tile] */
@@ -106,7 +106,8 @@ static void linear_backward(md_tape *tape, md_node *node) {
                     .w = n->w->data,
                     .dy = node->out->grad};
     j.dx = md_grad_begin(tape, n->x, &j.add);
-    if (j.dx) {
+    if (j.dx) j.packed = md_tape_pack(tape, 0, (md_pack){.n = j.K, .k = j.M, .b = j.w, .ldb = j.K});
+    if (j.dx && j.packed) {
         j.col_tiles = tile_count(j.K, COL_TILE);
         md_tape_parallel(tape, j.tiles.count * j.col_tiles, input_tile, &j);
     }
@@ -137,6 +138,9 @@ md_tensor *md_linear(md_tape *tape, md_tensor *x, md_tensor *w, md_tensor *resid
                     .w = w->data,
                     .residual = residual ? residual->data : NULL,
                     .y = y->data};
+    md_pack pack = {.trans = true, .n = j.M, .k = j.K, .b = j.w, .ldb = j.K};
+    j.packed = w->packed ? w->packed : md_tape_pack(tape, 0, pack);
+    if (!j.packed) return NULL;
     md_tape_parallel(tape, j.tiles.count * j.col_tiles, forward_tile, &j);
     if (md_tape_wants(tape, x) || md_tape_wants(tape, w) || md_tape_wants(tape, residual)) {
         linear_node *n = md_tape_node(tape, sizeof *n, linear_backward, y);

@@ -16,6 +16,7 @@ typedef struct ce_job {
     int64_t first, rows; /* the current chunk */
     int C, V;
     const md_real *h, *w;
+    const void *packed, *packed_back; /* w^T and w */
     const md_cross_entropy_args *args;
     md_real *logits; /* [rows, V] */
     md_real *loss;   /* [N] */
@@ -29,28 +30,25 @@ static void row_tile(void *context, int64_t tile, int worker) {
     int64_t inside = tile * CE_ROWS, row = j->first + inside;
     int rows = (int)(j->rows - inside < CE_ROWS ? j->rows - inside : CE_ROWS);
     md_real *logits = j->logits + inside * j->V;
-    j->k->gemm(&(md_gemm){.trans_b = true,
-                          .m = rows,
-                          .n = j->V,
-                          .k = j->C,
-                          .a = j->h + row * j->C,
-                          .lda = j->C,
-                          .b = j->w,
-                          .ldb = j->C,
-                          .c = logits,
-                          .ldc = j->V});
+    j->k->gemm_packed(&(md_gemm){.m = rows,
+                                 .n = j->V,
+                                 .k = j->C,
+                                 .a = j->h + row * j->C,
+                                 .lda = j->C,
+                                 .packed = j->packed,
+                                 .c = logits,
+                                 .ldc = j->V});
     j->k->cross_entropy(rows, j->V, j->args->banned, j->args->target + row, j->args->weight + row,
                         j->record, logits, j->loss + row);
     if (!j->dh) return;
-    j->k->gemm(&(md_gemm){.m = rows,
-                          .n = j->C,
-                          .k = j->V,
-                          .a = logits,
-                          .lda = j->V,
-                          .b = j->w,
-                          .ldb = j->C,
-                          .c = j->dh + row * j->C,
-                          .ldc = j->C});
+    j->k->gemm_packed(&(md_gemm){.m = rows,
+                                 .n = j->C,
+                                 .k = j->V,
+                                 .a = logits,
+                                 .lda = j->V,
+                                 .packed = j->packed_back,
+                                 .c = j->dh + row * j->C,
+                                 .ldc = j->C});
 }
 
 /* dw[V tile, C] += dlogits[rows, V tile]^T h[rows, C] */
@@ -124,8 +122,13 @@ md_tensor *md_linear_cross_entropy(md_tape *tape, md_tensor *h, md_tensor *w,
     j.logits = md_tape_alloc(tape, (size_t)(chunk * j.V), sizeof *j.logits);
     j.loss = args->row_loss ? args->row_loss : md_tape_alloc(tape, (size_t)N, sizeof *j.loss);
     if (md_tape_wants(tape, h)) j.dh = md_tape_alloc(tape, (size_t)(N * j.C), sizeof *j.dh);
-    if (!y || !j.logits || !j.loss) return NULL;
+    if (!y || md_tape_status(tape, NULL) != MDLM_OK) return NULL;
     if (md_tape_wants(tape, w)) j.dw = md_grad_begin(tape, w, &j.add_dw);
+    md_pack forward = {.trans = true, .n = j.V, .k = j.C, .b = j.w, .ldb = j.C};
+    j.packed = md_tape_pack(tape, 0, forward);
+    if (j.dh)
+        j.packed_back = md_tape_pack(tape, 1, (md_pack){.n = j.C, .k = j.V, .b = j.w, .ldb = j.C});
+    if (!j.packed || (j.dh && !j.packed_back)) return NULL;
     run_chunks(tape, &j, N, chunk);
     double sum = 0;
     for (int64_t n = 0; n < N; n++) sum += (double)args->weight[n] * (double)j.loss[n];

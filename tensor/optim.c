@@ -1,10 +1,12 @@
-/* tensor/optim.c: AdamW. See optim.h; the learning-rate schedule is in lr.c. */
+/* tensor/optim.c: clipping, AdamW, EMA. See optim.h; orthogonalised momentum is in muon.c, the
+ * learning-rate schedule in lr.c. */
 #include "tensor/optim.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "tensor/muon.h"
 
 /* The unit of work and of summation: fixed, so that results do not depend on the threads. */
 enum { CHUNK = 16384 };
@@ -12,85 +14,130 @@ enum { CHUNK = 16384 };
 typedef struct chunk {
     int64_t begin;
     int32_t count;
-    bool decay; /* the same for the whole chunk */
+    bool decay, orthogonal; /* the same for the whole chunk */
 } chunk;
 
-struct md_adamw {
+struct md_optimizer {
     md_params *params;
     const md_kernels *kernels;
-    md_adamw_options options;
+    md_optimizer_options options;
     int64_t steps, size;
     int64_t chunk_count;
     chunk *chunks;
     double *sums; /* of squared gradients, one per chunk */
     md_real *first, *second, *ema;
+    md_muon *muon; /* NULL for AdamW */
 };
 
-md_adamw_options md_adamw_defaults(void) {
-    return (md_adamw_options){.beta1 = 0.9,
-                              .beta2 = 0.95,
-                              .eps = 1e-8,
-                              .weight_decay = 0.1,
-                              .grad_clip = 1.0,
-                              .ema = 0.999};
+md_optimizer_options md_optimizer_defaults(void) {
+    return (md_optimizer_options){.kind = MD_OPTIMIZER_ADAMW,
+                                  .beta1 = 0.9,
+                                  .beta2 = 0.95,
+                                  .eps = 1e-8,
+                                  .weight_decay = 0.1,
+                                  .grad_clip = 1.0,
+                                  .ema = 0.999,
+                                  .muon_lr = 5,
+                                  .muon_momentum = 0.95};
 }
 
-/* Cuts each run of parameters with one decay flag into chunks; returns how many. Called twice: with
- * NULL to count, then to fill. */
-static int64_t cut(const md_params *params, chunk *chunks) {
+/* What the chunks of a parameter have in common. */
+static chunk kind_of(const md_optimizer *o, int i) {
+    const unsigned flags = md_params_flags(o->params, i);
+    return (chunk){.decay = flags & MD_PARAM_DECAY,
+                   .orthogonal =
+                       o->options.kind == MD_OPTIMIZER_MUON && (flags & MD_PARAM_ORTHOGONAL)};
+}
+
+static bool same_kind(chunk a, chunk b) {
+    return a.decay == b.decay && a.orthogonal == b.orthogonal;
+}
+
+/* Cuts each run of parameters of one kind into chunks; returns how many. Called twice: with NULL to
+ * count, then to fill. */
+static int64_t cut(const md_optimizer *o, chunk *chunks) {
     int64_t made = 0, begin = 0;
-    const int count = md_params_count(params);
+    const int count = md_params_count(o->params);
     for (int i = 0; i < count;) {
-        const bool decay = md_params_decay(params, i);
+        chunk piece = kind_of(o, i);
         int64_t end = begin;
-        for (; i < count && md_params_decay(params, i) == decay; i++) {
-            end += md_tensor_size(md_params_tensor(params, i));
+        for (; i < count && same_kind(kind_of(o, i), piece); i++) {
+            end += md_tensor_size(md_params_tensor(o->params, i));
         }
         for (; begin < end; made++) {
-            const int64_t n = end - begin < CHUNK ? end - begin : CHUNK;
-            if (chunks) chunks[made] = (chunk){.begin = begin, .count = (int32_t)n, .decay = decay};
-            begin += n;
+            piece.begin = begin;
+            piece.count = (int32_t)(end - begin < CHUNK ? end - begin : CHUNK);
+            if (chunks) chunks[made] = piece;
+            begin += piece.count;
         }
     }
     return made;
 }
 
-static bool allocate(md_adamw *o, mdlm_error *err) {
+/* The matrices of MD_PARAM_ORTHOGONAL go to muon.c, each as a whole. */
+static bool make_muon(md_optimizer *o, mdlm_error *err) {
+    int count = 0;
+    int64_t at = 0;
+    if (o->options.kind != MD_OPTIMIZER_MUON) return true;
+    md_muon_matrix *list = md_alloc((size_t)md_params_count(o->params), sizeof *list, err);
+    if (!list) return false;
+    for (int i = 0; i < md_params_count(o->params); i++) {
+        const md_tensor *t = md_params_tensor(o->params, i);
+        if (kind_of(o, i).orthogonal) {
+            list[count++] = (md_muon_matrix){.rows = (int)t->dim[0],
+                                             .cols = (int)t->dim[1],
+                                             .w = t->data,
+                                             .grad = t->grad,
+                                             .momentum = o->first + at,
+                                             .ema = o->ema ? o->ema + at : NULL,
+                                             .decay = kind_of(o, i).decay};
+        }
+        at += md_tensor_size(t);
+    }
+    o->muon = md_muon_new(list, count, o->kernels, err);
+    md_free(list);
+    return o->muon != NULL;
+}
+
+static bool allocate(md_optimizer *o, mdlm_error *err) {
     const size_t size = (size_t)o->size, count = (size_t)o->chunk_count;
     if (!(o->chunks = md_alloc(count, sizeof *o->chunks, err))) return false;
     if (!(o->sums = md_alloc(count, sizeof *o->sums, err))) return false;
     if (!(o->first = md_alloc(size, sizeof *o->first, err))) return false;
     if (!(o->second = md_alloc(size, sizeof *o->second, err))) return false;
-    return o->options.ema <= 0 || (o->ema = md_alloc(size, sizeof *o->ema, err));
+    if (o->options.ema > 0 && !(o->ema = md_alloc(size, sizeof *o->ema, err))) return false;
+    return make_muon(o, err);
 }
 
-md_adamw *md_adamw_new(md_params *params, const md_kernels *kernels, const md_adamw_options *opt,
-                       mdlm_error *err) {
+md_optimizer *md_optimizer_new(md_params *params, const md_kernels *kernels,
+                               const md_optimizer_options *opt, mdlm_error *err) {
     MD_BUG_IF(!md_params_grads(params));
     MD_BUG_IF(!(opt->beta1 >= 0 && opt->beta1 < 1) || !(opt->beta2 >= 0 && opt->beta2 < 1));
-    md_adamw *o = md_alloc(1, sizeof *o, err);
+    MD_BUG_IF(!(opt->muon_momentum >= 0 && opt->muon_momentum < 1) || !(opt->muon_lr >= 0));
+    md_optimizer *o = md_alloc(1, sizeof *o, err);
     if (!o) return NULL;
     o->params = params;
     o->kernels = kernels;
     o->options = *opt;
     o->size = md_params_size(params);
-    o->chunk_count = cut(params, NULL);
+    o->chunk_count = cut(o, NULL);
     if (!allocate(o, err)) {
-        md_adamw_free(o);
+        md_optimizer_free(o);
         return NULL;
     }
-    cut(params, o->chunks);
+    cut(o, o->chunks);
     if (o->ema) memcpy(o->ema, md_params_values(params), (size_t)o->size * sizeof *o->ema);
     return o;
 }
 
-void md_adamw_free(md_adamw *opt) {
+void md_optimizer_free(md_optimizer *opt) {
     if (!opt) return;
     md_free(opt->chunks);
     md_free(opt->sums);
     md_free(opt->first);
     md_free(opt->second);
     md_free(opt->ema);
+    md_muon_free(opt->muon);
     md_free(opt);
 }
 
@@ -103,13 +150,13 @@ static void run(md_pool *pool, int64_t tasks, md_task_fn fn, void *context) {
 }
 
 static void sum_chunk(void *context, int64_t task, int worker) {
-    md_adamw *o = context;
+    md_optimizer *o = context;
     const chunk *c = &o->chunks[task];
     (void)worker;
     o->sums[task] = o->kernels->sum_squares(c->count, md_params_grads(o->params) + c->begin);
 }
 
-static double gradient_norm(md_adamw *o, md_pool *pool) {
+static double gradient_norm(md_optimizer *o, md_pool *pool) {
     run(pool, o->chunk_count, sum_chunk, o);
     double sum = 0;
     for (int64_t i = 0; i < o->chunk_count; i++) sum += o->sums[i];
@@ -117,15 +164,16 @@ static double gradient_norm(md_adamw *o, md_pool *pool) {
 }
 
 typedef struct update {
-    const md_adamw *optimizer;
+    const md_optimizer *optimizer;
     md_adamw_args scalars; /* the pointers and the decay are each chunk's own */
 } update;
 
 static void update_chunk(void *context, int64_t task, int worker) {
     const update *u = context;
-    const md_adamw *o = u->optimizer;
+    const md_optimizer *o = u->optimizer;
     const chunk *c = &o->chunks[task];
     (void)worker;
+    if (c->orthogonal) return;
     md_adamw_args args = u->scalars;
     args.w = md_params_values(o->params) + c->begin;
     args.grad = md_params_grads(o->params) + c->begin;
@@ -141,8 +189,8 @@ static md_real correction(double beta, double n) {
     return (md_real)(1 - pow((double)(md_real)beta, n));
 }
 
-static md_adamw_args scalars(const md_adamw *o, double lr, double norm) {
-    const md_adamw_options *opt = &o->options;
+static md_adamw_args scalars(const md_optimizer *o, double lr, double norm) {
+    const md_optimizer_options *opt = &o->options;
     const double n = (double)o->steps;
     const bool clip = opt->grad_clip > 0 && norm > opt->grad_clip;
     return (md_adamw_args){
@@ -157,8 +205,8 @@ static md_adamw_args scalars(const md_adamw *o, double lr, double norm) {
     };
 }
 
-mdlm_status md_adamw_step(md_adamw *opt, double lr, md_pool *pool, md_adamw_info *info,
-                          mdlm_error *err) {
+mdlm_status md_optimizer_step(md_optimizer *opt, double lr, md_pool *pool, md_optimizer_info *info,
+                              mdlm_error *err) {
     MD_BUG_IF(!(lr >= 0 && isfinite(lr)));
     const double norm = gradient_norm(opt, pool);
     if (!isfinite(norm)) {
@@ -171,27 +219,35 @@ mdlm_status md_adamw_step(md_adamw *opt, double lr, md_pool *pool, md_adamw_info
     opt->steps++;
     update u = {.optimizer = opt, .scalars = scalars(opt, lr, norm)};
     run(pool, opt->chunk_count, update_chunk, &u);
-    if (info) *info = (md_adamw_info){.grad_norm = norm};
+    if (opt->muon) {
+        const md_muon_args args = {.lr = (md_real)(lr * opt->options.muon_lr),
+                                   .momentum = (md_real)opt->options.muon_momentum,
+                                   .decay = (md_real)opt->options.weight_decay,
+                                   .grad_scale = u.scalars.grad_scale,
+                                   .ema_decay = u.scalars.ema_decay};
+        md_muon_step(opt->muon, &args, pool);
+    }
+    if (info) *info = (md_optimizer_info){.grad_norm = norm};
     return MDLM_OK;
 }
 
-int64_t md_adamw_steps(const md_adamw *opt) {
+int64_t md_optimizer_steps(const md_optimizer *opt) {
     return opt->steps;
 }
 
-void md_adamw_set_steps(md_adamw *opt, int64_t steps) {
+void md_optimizer_set_steps(md_optimizer *opt, int64_t steps) {
     MD_BUG_IF(steps < 0);
     opt->steps = steps;
 }
 
-md_real *md_adamw_first(md_adamw *opt) {
+md_real *md_optimizer_first(md_optimizer *opt) {
     return opt->first;
 }
 
-md_real *md_adamw_second(md_adamw *opt) {
+md_real *md_optimizer_second(md_optimizer *opt) {
     return opt->second;
 }
 
-md_real *md_adamw_ema(md_adamw *opt) {
+md_real *md_optimizer_ema(md_optimizer *opt) {
     return opt->ema;
 }

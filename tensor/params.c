@@ -10,7 +10,7 @@ typedef struct param {
     const char *name;
     md_tensor *tensor;
     int64_t offset; /* of its first element in the slab */
-    bool decay;
+    unsigned flags;
 } param;
 
 typedef struct span {
@@ -87,9 +87,10 @@ static void bind(const md_params *params, md_tensor *t, int64_t offset) {
 }
 
 md_tensor *md_params_add(md_params *params, const char *name, int rank, const int64_t *dim,
-                         bool decay, mdlm_error *err) {
+                         unsigned flags, mdlm_error *err) {
     MD_BUG_IF(params->sealed);
     MD_BUG_IF(rank < 1 || rank > MD_MAX_RANK);
+    MD_BUG_IF((flags & MD_PARAM_ORTHOGONAL) && rank != 2);
     MD_BUG_IF(md_params_find(params, name) >= 0);
     if (count_elements(params, name, rank, dim, err) != MDLM_OK) return NULL;
     param *list = md_realloc(params->list, (size_t)params->count + 1, sizeof *list, err);
@@ -103,7 +104,7 @@ md_tensor *md_params_add(md_params *params, const char *name, int rank, const in
     md_tensor *t = new_tensor(params, rank, dim, err);
     if (!t) return NULL;
     list[params->count++] =
-        (param){.name = copy, .tensor = t, .offset = params->size, .decay = decay};
+        (param){.name = copy, .tensor = t, .offset = params->size, .flags = flags};
     params->size += md_tensor_size(t);
     return t;
 }
@@ -141,8 +142,8 @@ md_tensor *md_params_tensor(const md_params *params, int i) {
     return item(params, i)->tensor;
 }
 
-bool md_params_decay(const md_params *params, int i) {
-    return item(params, i)->decay;
+unsigned md_params_flags(const md_params *params, int i) {
+    return item(params, i)->flags;
 }
 
 int md_params_find(const md_params *params, const char *name) {

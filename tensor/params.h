@@ -1,8 +1,8 @@
 /* tensor/params.h: named parameters in one slab of values and one of gradients.
  *
  *     md_params *params = md_params_new(err);
- *     md_tensor *w = md_params_add(params, "blocks.0.q_proj.weight", 2, (int64_t[]){C, C}, true,
- * err);
+ *     md_tensor *w = md_params_add(params, "q_proj.weight", 2, (int64_t[]){C, C}, MD_PARAM_DECAY,
+ *                                  err);
  *     ...
  *     MD_TRY(md_params_seal(params, true, err));      allocates; w->data and w->grad are set
  *     md_params_free(params);
@@ -21,18 +21,24 @@ typedef struct md_params md_params;
 md_params *md_params_new(mdlm_error *err);
 void md_params_free(md_params *params); /* accepts NULL */
 
-/* Declares a parameter before sealing. `name` is copied. `decay`: whether weight decay applies
- * (matrices yes, norm gains no). NULL with `err` filled on failure. The tensor is owned by params
- * and stays at its address. */
+/* What the optimizer may do with a parameter; or-ed together. */
+enum {
+    MD_PARAM_DECAY = 1,      /* weight decay: matrices yes, norm gains no */
+    MD_PARAM_ORTHOGONAL = 2, /* Muon: a matrix between hidden channels, not the embedding or head */
+};
+
+/* Declares a parameter before sealing. `name` is copied. `flags`: MD_PARAM_*; only a matrix can be
+ * orthogonal. NULL with `err` filled on failure. The tensor is owned by params and stays at its
+ * address. */
 md_tensor *md_params_add(md_params *params, const char *name, int rank, const int64_t *dim,
-                         bool decay, mdlm_error *err);
+                         unsigned flags, mdlm_error *err);
 /* Allocates values (zero), and gradients (zero) when `gradients`. */
 mdlm_status md_params_seal(md_params *params, bool gradients, mdlm_error *err);
 
 int md_params_count(const md_params *params);
 const char *md_params_name(const md_params *params, int i);
 md_tensor *md_params_tensor(const md_params *params, int i);
-bool md_params_decay(const md_params *params, int i);
+unsigned md_params_flags(const md_params *params, int i); /* MD_PARAM_* */
 /* -1 when there is none. */
 int md_params_find(const md_params *params, const char *name);
 

@@ -390,13 +390,13 @@ static const char *shape_text(int rank, const int64_t *dim, char out[SHAPE_TEXT]
     return out;
 }
 
-static mdlm_status check_shape(const md_safetensors *f, const md_st_entry *e, const md_tensor *t,
-                               mdlm_error *err) {
+mdlm_status md_safetensors_check_shape(const char *path, const md_st_entry *e, const md_tensor *t,
+                                       mdlm_error *err) {
     bool same = e->rank == t->rank;
     for (int i = 0; same && i < e->rank; i++) same = e->dim[i] == t->dim[i];
     if (same) return MDLM_OK;
     char expected[SHAPE_TEXT], found[SHAPE_TEXT];
-    return md_fail(err, MDLM_INPUT, "'%s': expected shape %s, found %s, in tensor '%s'", f->path,
+    return md_fail(err, MDLM_INPUT, "'%s': expected shape %s, found %s, in tensor '%s'", path,
                    shape_text(t->rank, t->dim, expected), shape_text(e->rank, e->dim, found),
                    e->name);
 }
@@ -417,7 +417,8 @@ static mdlm_status match(const md_safetensors *f, const md_params *params, const
             MD_GOTO(done, status,
                     md_fail(err, MDLM_INPUT, "'%s' has no tensor '%s'", f->path, name.data));
         }
-        MD_GOTO(done, status, check_shape(f, entries[i], md_params_tensor(params, i), err));
+        MD_GOTO(done, status,
+                md_safetensors_check_shape(f->path, entries[i], md_params_tensor(params, i), err));
         MD_GOTO(done, status, check_float(f, entries[i], err));
         wanted[entries[i] - f->entries] = true;
     }

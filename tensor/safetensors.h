@@ -64,6 +64,11 @@ const cJSON *md_safetensors_metadata(const md_safetensors *file);
 mdlm_status md_safetensors_read(const md_safetensors *file, const md_st_entry *entry, md_real *out,
                                 mdlm_error *err);
 
+/* MDLM_INPUT, naming `path`, the tensor and both shapes, when an entry's shape is not a tensor's.
+ */
+mdlm_status md_safetensors_check_shape(const char *path, const md_st_entry *entry,
+                                       const md_tensor *tensor, mdlm_error *err);
+
 /* Fills every parameter from the tensor of its name; a missing one, one of another shape (both
  * shapes are named) or one that no parameter wants is MDLM_INPUT. `prefix` (may be "") is put
  * before the parameters' names. `values` [md_params_size]: where to put them; untouched on failure.

@@ -27,6 +27,8 @@ struct md_tape {
     size_t grad_count;
     md_real **scratch; /* [threads] */
     int64_t scratch_capacity;
+    void *packed[MD_PACK_SLOTS];
+    size_t packed_capacity[MD_PACK_SLOTS];
 };
 
 int64_t md_tensor_size(const md_tensor *t) {
@@ -67,6 +69,7 @@ void md_tape_free(md_tape *tape) {
         for (int i = 0; i < md_pool_threads(tape->pool); i++) md_free(tape->scratch[i]);
     }
     md_free(tape->scratch);
+    for (int i = 0; i < MD_PACK_SLOTS; i++) md_free(tape->packed[i]);
     md_arena_free(tape->arena);
     md_free(tape);
 }
@@ -263,6 +266,43 @@ md_real *md_tape_scratch(md_tape *tape, int worker) {
     return tape->scratch[worker];
 }
 
+enum { PANELS_PER_TASK = 4 };
+
+typedef struct pack_job {
+    const md_kernels *k;
+    md_pack pack;
+    int panels;
+} pack_job;
+
+static void pack_task(void *context, int64_t task, int worker) {
+    const pack_job *j = context;
+    (void)worker;
+    int first = (int)task * PANELS_PER_TASK, left = j->panels - first;
+    j->k->pack(&j->pack, first, left < PANELS_PER_TASK ? left : PANELS_PER_TASK);
+}
+
+const void *md_tape_pack(md_tape *tape, int slot, md_pack p) {
+    pack_job j = {.k = tape->kernels, .pack = p};
+    size_t bytes;
+    if (tape->error.status != MDLM_OK) return NULL;
+    j.panels = (p.n + j.k->panel - 1) / j.k->panel;
+    if (!md_size_mul((size_t)j.panels, j.k->panel_bytes(p.k), &bytes)) bytes = SIZE_MAX;
+    if (bytes > tape->packed_capacity[slot]) {
+        mdlm_error err;
+        void *grown = md_alloc(bytes, 1, &err);
+        if (!grown) {
+            md_tape_fail(tape, MDLM_RUNTIME, "%s", err.message);
+            return NULL;
+        }
+        md_free(tape->packed[slot]);
+        tape->packed[slot] = grown;
+        tape->packed_capacity[slot] = bytes;
+    }
+    j.pack.to = tape->packed[slot];
+    md_tape_parallel(tape, (j.panels + PANELS_PER_TASK - 1) / PANELS_PER_TASK, pack_task, &j);
+    return tape->packed[slot];
+}
+
 md_rng md_tape_next_dropout(md_tape *tape, uint32_t *index) {
     *index = tape->dropouts++;
     return tape->dropout;
@@ -296,5 +336,6 @@ size_t md_tape_memory(const md_tape *tape) {
     size_t bytes = md_arena_capacity(tape->arena);
     for (size_t i = 0; i < tape->grad_count; i++)
         bytes += (size_t)tape->grads[i].capacity * sizeof(md_real);
+    for (int i = 0; i < MD_PACK_SLOTS; i++) bytes += tape->packed_capacity[i];
     return bytes + (size_t)tape->scratch_capacity * sizeof(md_real) * md_pool_threads(tape->pool);
 }

@@ -49,6 +49,11 @@ void md_tape_parallel(md_tape *tape, int64_t tasks, md_task_fn fn, void *context
 bool md_tape_reserve(md_tape *tape, int64_t count);
 md_real *md_tape_scratch(md_tape *tape, int worker);
 
+/* op(B) packed for gemm_packed, in parallel, in memory of the tape that stays valid until the same
+ * slot is packed again; p->to is ignored. NULL when out of memory. */
+enum { MD_PACK_SLOTS = 2 };
+const void *md_tape_pack(md_tape *tape, int slot, md_pack p);
+
 /* The key of the next dropout operator in this step. */
 md_rng md_tape_next_dropout(md_tape *tape, uint32_t *index);
 

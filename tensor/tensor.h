@@ -42,7 +42,9 @@ typedef struct md_tensor {
     bool needs_grad;
     bool is_param; /* grad lies in a slab and accumulates */
     md_real *data;
-    md_real *grad; /* NULL for an activation without a contribution yet */
+    md_real *grad;      /* NULL for an activation without a contribution yet */
+    const void *packed; /* a weight w that does not change any more: w^T as its kernel table packs
+                           it (md_params_pack); NULL: packed when it is used */
 } md_tensor;
 
 int64_t md_tensor_size(const md_tensor *t); /* elements */

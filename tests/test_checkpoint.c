@@ -80,7 +80,7 @@ END_TEST
 START_TEST(the_same_step_can_be_saved_again) {
     training t = train_to(2, 2), loaded;
     step(&t, 99);
-    md_adamw_set_steps(t.optimizer, 2);
+    md_optimizer_set_steps(t.optimizer, 2);
     assert_ok(save(&t, 2, 2));
     ck_assert_str_eq(listing(), "step-1 step-2");
     ck_assert_ptr_null(load_step(2, &loaded));
@@ -120,8 +120,8 @@ END_TEST
 
 START_TEST(numbers_that_are_not_finite_are_refused_and_the_old_checkpoint_survives) {
     training t = train_to(1, 1), loaded;
-    md_real *const slabs[] = {md_params_values(t.params), md_adamw_first(t.optimizer),
-                              md_adamw_second(t.optimizer), md_adamw_ema(t.optimizer)};
+    md_real *const slabs[] = {md_params_values(t.params), md_optimizer_first(t.optimizer),
+                              md_optimizer_second(t.optimizer), md_optimizer_ema(t.optimizer)};
     static const char *const names[] = {"raw.safetensors 'norm'", "'m.norm'", "'v.norm'",
                                         "ema.safetensors 'norm'"};
     for (int i = 0; i < 4; i++) {
@@ -188,7 +188,7 @@ static void save_forever(int64_t from, int tell) {
     training t = new_training(COLS, 0.9);
     for (int64_t i = from;; i++) {
         step(&t, (uint32_t)i);
-        md_adamw_set_steps(t.optimizer, i);
+        md_optimizer_set_steps(t.optimizer, i);
         if (save(&t, i, 2) != MDLM_OK || write(tell, "", 1) != 1) _exit(1);
     }
 }

@@ -18,25 +18,25 @@ enum { ROWS = 3, COLS = 5, SIZE = ROWS * COLS + COLS };
 /* A small model in training: a matrix and a gain. */
 typedef struct training {
     md_params *params;
-    md_adamw *optimizer;
+    md_optimizer *optimizer;
 } training;
 
 static inline training new_training(int64_t cols, double ema) {
     training t = {.params = md_params_new(&err)};
-    md_params_add(t.params, "blocks.0.weight", 2, (int64_t[]){ROWS, cols}, true, &err);
-    md_params_add(t.params, "norm", 1, (int64_t[]){cols}, false, &err);
+    md_params_add(t.params, "blocks.0.weight", 2, (int64_t[]){ROWS, cols}, MD_PARAM_DECAY, &err);
+    md_params_add(t.params, "norm", 1, (int64_t[]){cols}, 0, &err);
     assert_ok(md_params_seal(t.params, true, &err));
     md_real *values = md_params_values(t.params);
     for (int64_t i = 0; i < md_params_size(t.params); i++) values[i] = (md_real)(0.1 * (double)i);
-    md_adamw_options opt = md_adamw_defaults();
+    md_optimizer_options opt = md_optimizer_defaults();
     opt.ema = ema;
-    t.optimizer = md_adamw_new(t.params, &md_kernels_ref, &opt, &err);
+    t.optimizer = md_optimizer_new(t.params, &md_kernels_ref, &opt, &err);
     ck_assert_msg(t.optimizer != NULL, "%s", err.message);
     return t;
 }
 
 static inline void free_training(training *t) {
-    md_adamw_free(t->optimizer);
+    md_optimizer_free(t->optimizer);
     md_params_free(t->params);
 }
 
@@ -46,7 +46,7 @@ static inline void step(training *t, uint32_t number) {
     for (uint32_t i = 0; i < md_params_size(t->params); i++) {
         grad[i] = (md_real)md_normal(rng, number, i);
     }
-    assert_ok(md_adamw_step(t->optimizer, 0.01, NULL, NULL, &err));
+    assert_ok(md_optimizer_step(t->optimizer, 0.01, NULL, NULL, &err));
 }
 
 static inline mdlm_status save(training *t, int64_t number, int keep) {
@@ -76,7 +76,7 @@ static inline char *load_step(int64_t expected, training *t) {
     md_checkpoint c = {.params = t->params, .optimizer = t->optimizer};
     assert_ok(md_checkpoint_load(&c, run, &note, &err));
     ck_assert_int_eq(c.step, expected);
-    ck_assert_int_eq(md_adamw_steps(t->optimizer), expected);
+    ck_assert_int_eq(md_optimizer_steps(t->optimizer), expected);
     const cJSON *mark = cJSON_GetObjectItem(c.state, "mark");
     ck_assert(cJSON_IsNumber(mark) && mark->valuedouble == 0.1 + (double)expected);
     cJSON_Delete(c.state);
@@ -93,10 +93,10 @@ static inline mdlm_status load(training *t) {
 static inline void assert_same_bits(const training *a, const training *b) {
     const size_t bytes = (size_t)md_params_size(a->params) * sizeof(md_real);
     ck_assert_mem_eq(md_params_values(a->params), md_params_values(b->params), bytes);
-    ck_assert_mem_eq(md_adamw_first(a->optimizer), md_adamw_first(b->optimizer), bytes);
-    ck_assert_mem_eq(md_adamw_second(a->optimizer), md_adamw_second(b->optimizer), bytes);
-    ck_assert_mem_eq(md_adamw_ema(a->optimizer), md_adamw_ema(b->optimizer), bytes);
-    ck_assert_int_eq(md_adamw_steps(a->optimizer), md_adamw_steps(b->optimizer));
+    ck_assert_mem_eq(md_optimizer_first(a->optimizer), md_optimizer_first(b->optimizer), bytes);
+    ck_assert_mem_eq(md_optimizer_second(a->optimizer), md_optimizer_second(b->optimizer), bytes);
+    ck_assert_mem_eq(md_optimizer_ema(a->optimizer), md_optimizer_ema(b->optimizer), bytes);
+    ck_assert_int_eq(md_optimizer_steps(a->optimizer), md_optimizer_steps(b->optimizer));
 }
 
 /* RUN/checkpoints/NAME; the two latest stay valid. */

@@ -467,7 +467,9 @@ START_TEST(initial_weights_have_their_statistics) {
             square += z * z;
         }
         ck_assert_msg((t->rank == 1) == (std == 0), "'%s'", name);
-        ck_assert_msg(md_params_decay(params, i) == (t->rank == 2), "decay of '%s'", name);
+        bool inner = t->rank == 2 && strstr(name, ".blocks."); /* not the embedding, not the head */
+        unsigned flags = (t->rank == 2 ? MD_PARAM_DECAY : 0) | (inner ? MD_PARAM_ORTHOGONAL : 0);
+        ck_assert_msg(md_params_flags(params, i) == flags, "flags of '%s'", name);
         if (std == 0) {
             ck_assert_msg(sum == n && square == n, "'%s' is not all ones", name);
             continue;

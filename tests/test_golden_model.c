@@ -218,22 +218,22 @@ END_TEST
 
 static void check_curve(fixture *f) {
     mdlm_error err = {0};
-    md_adamw_options options = md_adamw_defaults();
-    md_adamw *adamw = md_adamw_new(f->params, &f->kernels, &options, &err);
+    md_optimizer_options options = md_optimizer_defaults();
+    md_optimizer *optimizer = md_optimizer_new(f->params, &f->kernels, &options, &err);
     md_real curve[STEPS], norm[STEPS];
-    ck_assert(adamw != NULL);
+    ck_assert(optimizer != NULL);
     for (uint32_t step = 0; step < STEPS; step++) {
         batch b = batch_of(step);
-        md_adamw_info info;
+        md_optimizer_info info;
         md_tensor *loss = loss_of(f, &b, NULL);
         assert_ok(md_tape_backward(f->tape, loss, &err));
         curve[step] = *loss->data;
-        assert_ok(md_adamw_step(adamw, 0.01, f->pool, &info, &err));
+        assert_ok(md_optimizer_step(optimizer, 0.01, f->pool, &info, &err));
         norm[step] = (md_real)info.grad_norm;
     }
     check_close(f, "loss_curve", curve, STEPS, CURVE_TOLERANCE);
     check_close(f, "norm_curve", norm, STEPS, CURVE_TOLERANCE);
-    md_adamw_free(adamw);
+    md_optimizer_free(optimizer);
 }
 
 /* Norms lie above and below 1, so that some steps are clipped and some are not. */

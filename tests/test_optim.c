@@ -14,8 +14,8 @@ static void assert_near(const md_real *found, const double *expected, int n) {
     for (int i = 0; i < n; i++) ck_assert_double_eq_tol((double)found[i], expected[i], ROUNDING);
 }
 
-static md_adamw *new_adamw(md_params *params, const md_adamw_options *opt) {
-    md_adamw *o = md_adamw_new(params, &md_kernels_ref, opt, &err);
+static md_optimizer *new_optimizer(md_params *params, const md_optimizer_options *opt) {
+    md_optimizer *o = md_optimizer_new(params, &md_kernels_ref, opt, &err);
     ck_assert_msg(o != NULL, "%s", err.message);
     return o;
 }
@@ -23,8 +23,8 @@ static md_adamw *new_adamw(md_params *params, const md_adamw_options *opt) {
 /* A matrix [1, 2] that decays and a gain [1] that does not. */
 static md_params *three_values(void) {
     md_params *params = md_params_new(&err);
-    md_params_add(params, "w", 2, (int64_t[]){1, 2}, true, &err);
-    md_params_add(params, "g", 1, (int64_t[]){1}, false, &err);
+    md_params_add(params, "w", 2, (int64_t[]){1, 2}, MD_PARAM_DECAY, &err);
+    md_params_add(params, "g", 1, (int64_t[]){1}, 0, &err);
     assert_ok(md_params_seal(params, true, &err));
     const md_real start[] = {1, -2, (md_real)0.5};
     memcpy(md_params_values(params), start, sizeof start);
@@ -52,29 +52,29 @@ START_TEST(three_steps_agree_with_numbers_worked_out_by_hand) {
          {0.792550045, -2.133764280, 0.385240298}},
     };
     md_params *params = three_values();
-    md_adamw_options opt = md_adamw_defaults();
+    md_optimizer_options opt = md_optimizer_defaults();
     opt.eps = 1e-2; /* large enough to show */
-    md_adamw *o = new_adamw(params, &opt);
+    md_optimizer *o = new_optimizer(params, &opt);
     for (int n = 0; n < 3; n++) {
         md_real *grad = md_params_grads(params);
         for (int i = 0; i < 3; i++) grad[i] = (md_real)steps[n].grad[i];
-        md_adamw_info info = {0};
-        assert_ok(md_adamw_step(o, 0.1, NULL, &info, &err));
+        md_optimizer_info info = {0};
+        assert_ok(md_optimizer_step(o, 0.1, NULL, &info, &err));
         ck_assert_double_eq_tol(info.grad_norm, steps[n].norm, ROUNDING);
         assert_near(md_params_values(params), steps[n].w, 3);
-        assert_near(md_adamw_ema(o), steps[n].ema, 3);
+        assert_near(md_optimizer_ema(o), steps[n].ema, 3);
         for (int i = 0; i < 3; i++) ck_assert(grad[i] == 0);
-        ck_assert_int_eq(md_adamw_steps(o), n + 1);
+        ck_assert_int_eq(md_optimizer_steps(o), n + 1);
     }
-    assert_near(md_adamw_first(o), (double[]){0.024266667, 0.113466667, 0.084666667}, 3);
-    assert_near(md_adamw_second(o), (double[]){0.022275556, 0.053002222, 0.024122222}, 3);
-    md_adamw_free(o);
+    assert_near(md_optimizer_first(o), (double[]){0.024266667, 0.113466667, 0.084666667}, 3);
+    assert_near(md_optimizer_second(o), (double[]){0.022275556, 0.053002222, 0.024122222}, 3);
+    md_optimizer_free(o);
     md_params_free(params);
 }
 END_TEST
 
 START_TEST(the_defaults_are_those_of_the_manual) {
-    const md_adamw_options opt = md_adamw_defaults();
+    const md_optimizer_options opt = md_optimizer_defaults();
     ck_assert(opt.beta1 == 0.9 && opt.beta2 == 0.95 && opt.eps == 1e-8);
     ck_assert(opt.weight_decay == 0.1 && opt.grad_clip == 1 && opt.ema == 0.999);
 }
@@ -82,44 +82,44 @@ END_TEST
 
 START_TEST(a_clip_of_zero_leaves_gradients_alone) {
     md_params *params = three_values();
-    md_adamw_options opt = md_adamw_defaults();
+    md_optimizer_options opt = md_optimizer_defaults();
     opt.grad_clip = 0;
-    md_adamw *o = new_adamw(params, &opt);
+    md_optimizer *o = new_optimizer(params, &opt);
     md_params_grads(params)[0] = 300;
-    assert_ok(md_adamw_step(o, 0.1, NULL, NULL, &err));
-    ck_assert_double_eq_tol((double)md_adamw_first(o)[0], 30, 1e-4); /* 0.1 g, float rounding */
-    md_adamw_free(o);
+    assert_ok(md_optimizer_step(o, 0.1, NULL, NULL, &err));
+    ck_assert_double_eq_tol((double)md_optimizer_first(o)[0], 30, 1e-4); /* 0.1 g, float rounding */
+    md_optimizer_free(o);
     md_params_free(params);
 }
 END_TEST
 
 START_TEST(the_average_starts_at_the_weights_and_can_be_left_out) {
     md_params *params = three_values();
-    md_adamw_options opt = md_adamw_defaults();
-    md_adamw *o = new_adamw(params, &opt);
-    ck_assert_mem_eq(md_adamw_ema(o), md_params_values(params), 3 * sizeof(md_real));
-    md_adamw_free(o);
+    md_optimizer_options opt = md_optimizer_defaults();
+    md_optimizer *o = new_optimizer(params, &opt);
+    ck_assert_mem_eq(md_optimizer_ema(o), md_params_values(params), 3 * sizeof(md_real));
+    md_optimizer_free(o);
     opt.ema = 0;
-    o = new_adamw(params, &opt);
-    ck_assert_ptr_null(md_adamw_ema(o));
-    assert_ok(md_adamw_step(o, 0.1, NULL, NULL, &err));
-    md_adamw_free(o);
+    o = new_optimizer(params, &opt);
+    ck_assert_ptr_null(md_optimizer_ema(o));
+    assert_ok(md_optimizer_step(o, 0.1, NULL, NULL, &err));
+    md_optimizer_free(o);
     md_params_free(params);
 }
 END_TEST
 
 START_TEST(the_decay_of_the_average_warms_up_to_its_limit) {
     md_params *params = three_values();
-    const md_adamw_options opt = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .ema = 0.5};
+    const md_optimizer_options opt = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .ema = 0.5};
     const int64_t before[] = {0, 6, 7, 1000};
     const double decay[] = {2.0 / 11, 8.0 / 17, 0.5, 0.5}; /* min(.5, (1 + n) / (10 + n)) */
     for (int i = 0; i < 4; i++) {
-        md_adamw *o = new_adamw(params, &opt);
-        md_adamw_set_steps(o, before[i]);
-        md_adamw_ema(o)[0] = 2; /* no gradient, no decay: the weight stays 1 */
-        assert_ok(md_adamw_step(o, 0.1, NULL, NULL, &err));
-        ck_assert_double_eq_tol((double)md_adamw_ema(o)[0], 1 + decay[i], ROUNDING);
-        md_adamw_free(o);
+        md_optimizer *o = new_optimizer(params, &opt);
+        md_optimizer_set_steps(o, before[i]);
+        md_optimizer_ema(o)[0] = 2; /* no gradient, no decay: the weight stays 1 */
+        assert_ok(md_optimizer_step(o, 0.1, NULL, NULL, &err));
+        ck_assert_double_eq_tol((double)md_optimizer_ema(o)[0], 1 + decay[i], ROUNDING);
+        md_optimizer_free(o);
     }
     md_params_free(params);
 }
@@ -132,7 +132,7 @@ static md_params *large_params(void) {
     md_params *params = md_params_new(&err);
     const char *names[] = {"a", "b", "c", "d"};
     for (int i = 0; i < 4; i++) {
-        md_params_add(params, names[i], 1, &LARGE[i], i % 2 == 0, &err);
+        md_params_add(params, names[i], 1, &LARGE[i], i % 2 ? 0 : MD_PARAM_DECAY, &err);
     }
     assert_ok(md_params_seal(params, true, &err));
     for (int64_t i = 0; i < md_params_size(params); i++) {
@@ -149,10 +149,11 @@ static void large_gradient(md_params *params, int step) {
 
 START_TEST(weight_decay_stops_at_the_edges_of_parameters) {
     md_params *params = large_params();
-    md_adamw_options opt = md_adamw_defaults();
+    md_optimizer_options opt = md_optimizer_defaults();
     opt.weight_decay = 0.5;
-    md_adamw *o = new_adamw(params, &opt);
-    assert_ok(md_adamw_step(o, 1, NULL, NULL, &err)); /* zero gradients: only decay moves weights */
+    md_optimizer *o = new_optimizer(params, &opt);
+    assert_ok(
+        md_optimizer_step(o, 1, NULL, NULL, &err)); /* zero gradients: only decay moves weights */
     for (int p = 0; p < 4; p++) {
         const md_tensor *t = md_params_tensor(params, p);
         for (int64_t i = 0; i < LARGE[p]; i++) {
@@ -162,27 +163,27 @@ START_TEST(weight_decay_stops_at_the_edges_of_parameters) {
             ck_assert(t->data[i] == (p % 2 == 0 ? start / 2 : start));
         }
     }
-    md_adamw_free(o);
+    md_optimizer_free(o);
     md_params_free(params);
 }
 END_TEST
 
 typedef struct outcome {
     md_params *params;
-    md_adamw *optimizer;
+    md_optimizer *optimizer;
     double norm;
 } outcome;
 
 /* Three steps, threads 0: without a pool. */
 static outcome train(int threads) {
     outcome r = {.params = large_params()};
-    const md_adamw_options opt = md_adamw_defaults();
-    r.optimizer = new_adamw(r.params, &opt);
+    const md_optimizer_options opt = md_optimizer_defaults();
+    r.optimizer = new_optimizer(r.params, &opt);
     md_pool *pool = threads ? md_pool_new(threads, &err) : NULL;
     for (int step = 0; step < 3; step++) {
         large_gradient(r.params, step);
-        md_adamw_info info = {0};
-        assert_ok(md_adamw_step(r.optimizer, 1e-2, pool, &info, &err));
+        md_optimizer_info info = {0};
+        assert_ok(md_optimizer_step(r.optimizer, 1e-2, pool, &info, &err));
         r.norm = info.grad_norm;
     }
     md_pool_free(pool);
@@ -190,7 +191,7 @@ static outcome train(int threads) {
 }
 
 static void release(outcome r) {
-    md_adamw_free(r.optimizer);
+    md_optimizer_free(r.optimizer);
     md_params_free(r.params);
 }
 
@@ -198,9 +199,10 @@ static void assert_same_bits(outcome a, outcome b) {
     const size_t bytes = (size_t)md_params_size(a.params) * sizeof(md_real);
     ck_assert(memcmp(&a.norm, &b.norm, sizeof a.norm) == 0);
     ck_assert(memcmp(md_params_values(a.params), md_params_values(b.params), bytes) == 0);
-    ck_assert(memcmp(md_adamw_first(a.optimizer), md_adamw_first(b.optimizer), bytes) == 0);
-    ck_assert(memcmp(md_adamw_second(a.optimizer), md_adamw_second(b.optimizer), bytes) == 0);
-    ck_assert(memcmp(md_adamw_ema(a.optimizer), md_adamw_ema(b.optimizer), bytes) == 0);
+    ck_assert(memcmp(md_optimizer_first(a.optimizer), md_optimizer_first(b.optimizer), bytes) == 0);
+    ck_assert(memcmp(md_optimizer_second(a.optimizer), md_optimizer_second(b.optimizer), bytes) ==
+              0);
+    ck_assert(memcmp(md_optimizer_ema(a.optimizer), md_optimizer_ema(b.optimizer), bytes) == 0);
 }
 
 START_TEST(one_thread_and_three_give_the_same_bits) {
@@ -216,39 +218,39 @@ END_TEST
 
 START_TEST(the_norm_is_that_of_the_whole_gradient) {
     md_params *params = large_params();
-    const md_adamw_options opt = md_adamw_defaults();
-    md_adamw *o = new_adamw(params, &opt);
+    const md_optimizer_options opt = md_optimizer_defaults();
+    md_optimizer *o = new_optimizer(params, &opt);
     large_gradient(params, 0);
     double sum = 0;
     for (int64_t i = 0; i < md_params_size(params); i++) {
         sum += (double)md_params_grads(params)[i] * (double)md_params_grads(params)[i];
     }
-    md_adamw_info info = {0};
-    assert_ok(md_adamw_step(o, 1e-2, NULL, &info, &err));
+    md_optimizer_info info = {0};
+    assert_ok(md_optimizer_step(o, 1e-2, NULL, &info, &err));
     /* Another order of summation in double precision. */
     ck_assert_double_eq_tol(info.grad_norm, sqrt(sum), 1e-9);
-    md_adamw_free(o);
+    md_optimizer_free(o);
     md_params_free(params);
 }
 END_TEST
 
 START_TEST(saved_state_continues_with_the_same_bits) {
     outcome whole = train(0), part = {.params = large_params()};
-    const md_adamw_options opt = md_adamw_defaults();
+    const md_optimizer_options opt = md_optimizer_defaults();
     const size_t bytes = (size_t)md_params_size(part.params) * sizeof(md_real);
-    part.optimizer = new_adamw(part.params, &opt);
+    part.optimizer = new_optimizer(part.params, &opt);
     for (int step = 0; step < 3; step++) {
         large_gradient(part.params, step);
-        md_adamw_info info = {0};
-        assert_ok(md_adamw_step(part.optimizer, 1e-2, NULL, &info, &err));
+        md_optimizer_info info = {0};
+        assert_ok(md_optimizer_step(part.optimizer, 1e-2, NULL, &info, &err));
         part.norm = info.grad_norm;
         if (step != 1) continue;
-        md_adamw *fresh = new_adamw(part.params, &opt); /* as after loading a checkpoint */
-        md_adamw_set_steps(fresh, md_adamw_steps(part.optimizer));
-        memcpy(md_adamw_first(fresh), md_adamw_first(part.optimizer), bytes);
-        memcpy(md_adamw_second(fresh), md_adamw_second(part.optimizer), bytes);
-        memcpy(md_adamw_ema(fresh), md_adamw_ema(part.optimizer), bytes);
-        md_adamw_free(part.optimizer);
+        md_optimizer *fresh = new_optimizer(part.params, &opt); /* as after loading a checkpoint */
+        md_optimizer_set_steps(fresh, md_optimizer_steps(part.optimizer));
+        memcpy(md_optimizer_first(fresh), md_optimizer_first(part.optimizer), bytes);
+        memcpy(md_optimizer_second(fresh), md_optimizer_second(part.optimizer), bytes);
+        memcpy(md_optimizer_ema(fresh), md_optimizer_ema(part.optimizer), bytes);
+        md_optimizer_free(part.optimizer);
         part.optimizer = fresh;
     }
     assert_same_bits(whole, part);
@@ -262,11 +264,11 @@ static void refuse_gradient(md_real bad) {
     const int64_t size = md_params_size(r.params);
     large_gradient(r.params, 3);
     md_params_grads(r.params)[size - 1] = bad;
-    md_adamw_info info = {.grad_norm = r.norm};
-    assert_fails(md_adamw_step(r.optimizer, 1e-2, NULL, &info, &err), MDLM_NUMERIC, "finite");
+    md_optimizer_info info = {.grad_norm = r.norm};
+    assert_fails(md_optimizer_step(r.optimizer, 1e-2, NULL, &info, &err), MDLM_NUMERIC, "finite");
     r.norm = info.grad_norm;
     assert_same_bits(r, untouched);
-    ck_assert_int_eq(md_adamw_steps(r.optimizer), 3);
+    ck_assert_int_eq(md_optimizer_steps(r.optimizer), 3);
     for (int64_t i = 0; i < size; i++) ck_assert(md_params_grads(r.params)[i] == 0);
     release(r);
     release(untouched);

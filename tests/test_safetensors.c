@@ -543,8 +543,8 @@ END_TEST
 
 static md_params *model(int64_t rows) {
     md_params *params = md_params_new(&err);
-    md_params_add(params, "z.weight", 2, (int64_t[]){rows, 3}, true, &err);
-    md_params_add(params, "a.weight", 1, (int64_t[]){4}, false, &err);
+    md_params_add(params, "z.weight", 2, (int64_t[]){rows, 3}, MD_PARAM_DECAY, &err);
+    md_params_add(params, "a.weight", 1, (int64_t[]){4}, 0, &err);
     assert_ok(md_params_seal(params, false, &err));
     for (int64_t i = 0; i < md_params_size(params); i++) {
         md_params_values(params)[i] = (md_real)i + (md_real)0.5;

@@ -25,10 +25,10 @@ const char *const md_checkpoint_file[MD_CHECKPOINT_FILES] = {
 };
 
 int md_checkpoint_slabs(const md_checkpoint *c, md_checkpoint_slab out[MD_CHECKPOINT_SLABS]) {
-    md_real *ema = md_adamw_ema(c->optimizer);
+    md_real *ema = md_optimizer_ema(c->optimizer);
     out[0] = (md_checkpoint_slab){MD_CHECKPOINT_RAW, "", md_params_values(c->params)};
-    out[1] = (md_checkpoint_slab){MD_CHECKPOINT_OPTIMIZER, "m.", md_adamw_first(c->optimizer)};
-    out[2] = (md_checkpoint_slab){MD_CHECKPOINT_OPTIMIZER, "v.", md_adamw_second(c->optimizer)};
+    out[1] = (md_checkpoint_slab){MD_CHECKPOINT_OPTIMIZER, "m.", md_optimizer_first(c->optimizer)};
+    out[2] = (md_checkpoint_slab){MD_CHECKPOINT_OPTIMIZER, "v.", md_optimizer_second(c->optimizer)};
     out[3] = (md_checkpoint_slab){MD_CHECKPOINT_EMA, "", ema};
     return ema ? MD_CHECKPOINT_SLABS : MD_CHECKPOINT_SLABS - 1;
 }
@@ -153,7 +153,7 @@ static mdlm_status list_moments(const md_checkpoint *c, md_arena *arena, md_st_s
 static mdlm_status write_optimizer(const md_checkpoint *c, const char *path, mdlm_error *err) {
     const int count = 2 * md_params_count(c->params);
     char steps[32];
-    snprintf(steps, sizeof steps, "%lld", (long long)md_adamw_steps(c->optimizer));
+    snprintf(steps, sizeof steps, "%lld", (long long)md_optimizer_steps(c->optimizer));
     mdlm_status status = MDLM_RUNTIME;
     md_st_source *list = NULL;
     cJSON *metadata = cJSON_CreateObject();
@@ -177,7 +177,8 @@ static mdlm_status write_file(const md_checkpoint *c, int file, const char *path
     case MD_CHECKPOINT_RAW:
         return md_safetensors_write_params(path, c->params, "", md_params_values(c->params), err);
     case MD_CHECKPOINT_EMA:
-        return md_safetensors_write_params(path, c->params, "", md_adamw_ema(c->optimizer), err);
+        return md_safetensors_write_params(path, c->params, "", md_optimizer_ema(c->optimizer),
+                                           err);
     case MD_CHECKPOINT_OPTIMIZER: return write_optimizer(c, path, err);
     default: return md_json_save(path, c->state, err);
     }
@@ -221,7 +222,7 @@ static mdlm_status write_files(const md_checkpoint *c, const char *folder, mdlm_
     MD_GOTO(done, status, new_manifest(c->step, &manifest, &files, err));
     for (int i = 0; i < MD_CHECKPOINT_FILES; i++) {
         const char *name = md_checkpoint_file[i];
-        if (i == MD_CHECKPOINT_EMA && !md_adamw_ema(c->optimizer)) continue;
+        if (i == MD_CHECKPOINT_EMA && !md_optimizer_ema(c->optimizer)) continue;
         md_free(path);
         path = md_path_join(folder, name, err);
         MD_GOTO(done, status, path ? write_file(c, i, path, err) : MDLM_RUNTIME);

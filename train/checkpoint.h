@@ -18,7 +18,7 @@
 
 typedef struct md_checkpoint {
     md_params *params;
-    md_adamw *optimizer;
+    md_optimizer *optimizer;
     int64_t step;
     cJSON *state; /* an object; save: the caller's; load: handed to the caller, who deletes it */
 } md_checkpoint;

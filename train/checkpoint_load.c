@@ -89,28 +89,9 @@ done:
 
 /* --- what training needs of the files --------------------------------------------------------- */
 
-enum { SHAPE_TEXT = MD_ST_MAX_RANK * 22 + 3 };
-
-/* "[3, 4]" */
-static const char *shape_text(int rank, const int64_t *dim, char out[SHAPE_TEXT]) {
-    int used = snprintf(out, SHAPE_TEXT, "[");
-    for (int i = 0; i < rank; i++) {
-        used += snprintf(out + used, (size_t)(SHAPE_TEXT - used), "%s%lld", i ? ", " : "",
-                         (long long)dim[i]);
-    }
-    snprintf(out + used, (size_t)(SHAPE_TEXT - used), "]");
-    return out;
-}
-
 static mdlm_status check_tensor(const char *path, const md_st_entry *e, const md_tensor *t,
                                 mdlm_error *err) {
-    const size_t bytes = (size_t)t->rank * sizeof t->dim[0];
-    if (e->rank != t->rank || memcmp(e->dim, t->dim, bytes) != 0) {
-        char expected[SHAPE_TEXT], found[SHAPE_TEXT];
-        return md_fail(err, MDLM_INPUT, "'%s': expected shape %s, found %s, in tensor '%s'", path,
-                       shape_text(t->rank, t->dim, expected), shape_text(e->rank, e->dim, found),
-                       e->name);
-    }
+    MD_TRY(md_safetensors_check_shape(path, e, t, err));
     if (e->dtype != MD_ST_F32) {
         return md_fail(err, MDLM_INPUT, "'%s': expected F32, found %s, in tensor '%s'", path,
                        md_st_dtype_name(e->dtype), e->name);
@@ -224,7 +205,7 @@ static mdlm_status load_folder(md_checkpoint *c, const char *folder, int64_t ste
     bool has[FILES] = {false};
     md_checkpoint_slab slabs[MD_CHECKPOINT_SLABS];
     const int slab_count = md_checkpoint_slabs(c, slabs);
-    const bool average = md_adamw_ema(c->optimizer) != NULL;
+    const bool average = md_optimizer_ema(c->optimizer) != NULL;
     mdlm_status status = MDLM_OK;
     MD_GOTO(done, status, verify(folder, step, has, err));
     if (has[MD_CHECKPOINT_EMA] != average) {
@@ -237,7 +218,7 @@ static mdlm_status load_folder(md_checkpoint *c, const char *folder, int64_t ste
     for (int i = 0; i < slab_count; i++) {
         MD_GOTO(done, status, visit_slab(&s, c->params, &slabs[i], true, err));
     }
-    md_adamw_set_steps(c->optimizer, s.optimizer_steps);
+    md_optimizer_set_steps(c->optimizer, s.optimizer_steps);
     c->step = step;
     c->state = s.state, s.state = NULL;
 done:

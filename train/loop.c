@@ -26,7 +26,7 @@ typedef struct run {
     const md_train_settings *set;
     const md_task *task;
     mdlm_error *err;
-    md_adamw *adamw;
+    md_optimizer *optimizer;
     md_metrics *metrics;
     md_lr_schedule schedule;
     counters now;
@@ -100,7 +100,7 @@ static mdlm_status save(run *r) {
     char *path = NULL;
     mdlm_status status = MDLM_RUNTIME;
     md_checkpoint c = {
-        .params = r->task->params, .optimizer = r->adamw, .step = r->now.step, .state = state};
+        .params = r->task->params, .optimizer = r->optimizer, .step = r->now.step, .state = state};
     if (complete) {
         status = md_checkpoint_save(&c, r->loop->request->run, (int)r->set->keep, &path, r->err);
     } else {
@@ -138,7 +138,7 @@ static mdlm_status read_state(run *r, const cJSON *state) {
 
 static mdlm_status resume(run *r) {
     char *note = NULL;
-    md_checkpoint c = {.params = r->task->params, .optimizer = r->adamw};
+    md_checkpoint c = {.params = r->task->params, .optimizer = r->optimizer};
     mdlm_status status = md_checkpoint_load(&c, r->loop->request->run, &note, r->err);
     if (status == MDLM_OK) {
         r->now.step = r->saved_step = c.step;
@@ -189,11 +189,11 @@ static mdlm_status train_step(run *r) {
     int64_t step = r->now.step + 1;
     r->lr = md_lr_at(&r->schedule, step, progress(r));
     MD_TRY(forward_backward(r, step, &loss));
-    md_adamw_info info = {.grad_norm = NAN};
+    md_optimizer_info info = {.grad_norm = NAN};
     mdlm_status status = MDLM_NUMERIC;
     if (isfinite(loss)) {
         mdlm_error why = {0};
-        status = md_adamw_step(r->adamw, r->lr, r->loop->pool, &info, &why);
+        status = md_optimizer_step(r->optimizer, r->lr, r->loop->pool, &info, &why);
         if (status != MDLM_OK && status != MDLM_NUMERIC)
             return md_fail(r->err, status, "%s", why.message);
     }
@@ -220,7 +220,7 @@ static mdlm_status train_step(run *r) {
 
 /* Exchanges the weights with their average; twice restores them. */
 static void swap_average(run *r) {
-    md_real *a = md_params_values(r->task->params), *b = md_adamw_ema(r->adamw);
+    md_real *a = md_params_values(r->task->params), *b = md_optimizer_ema(r->optimizer);
     int64_t n = md_params_size(r->task->params);
     for (int64_t i = 0; b && i < n; i++) {
         md_real keep = a[i];
@@ -349,13 +349,15 @@ static mdlm_status lr_kind(const char *name, md_lr_kind *out, mdlm_error *err) {
 
 static mdlm_status prepare(run *r) {
     const md_train_settings *s = r->set;
-    md_adamw_options o = md_adamw_defaults();
+    md_optimizer_options o = md_optimizer_defaults();
+    if (strcmp(s->optimizer, "muon") == 0) o.kind = MD_OPTIMIZER_MUON;
+    o.muon_lr = s->muon_lr / s->lr; /* one schedule for both */
     o.beta2 = s->beta2;
     o.weight_decay = s->weight_decay;
     o.grad_clip = s->grad_clip;
     o.ema = s->ema;
-    r->adamw = md_adamw_new(r->task->params, md_tape_kernels(r->loop->tape), &o, r->err);
-    if (!r->adamw) return MDLM_RUNTIME;
+    r->optimizer = md_optimizer_new(r->task->params, md_tape_kernels(r->loop->tape), &o, r->err);
+    if (!r->optimizer) return MDLM_RUNTIME;
     r->schedule = (md_lr_schedule){.peak = s->lr, .floor = 0.02, .warmup = s->warmup};
     MD_TRY(lr_kind(s->lr_schedule, &r->schedule.kind, r->err));
     if (s->resume) MD_TRY(resume(r));
@@ -382,6 +384,6 @@ mdlm_status md_loop_run(const md_loop *loop, md_train_result *result, mdlm_error
     status = conclude(&r, result);
 done:
     md_metrics_close(r.metrics);
-    md_adamw_free(r.adamw);
+    md_optimizer_free(r.optimizer);
     return status;
 }

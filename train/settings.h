@@ -34,11 +34,14 @@
     X(INT, stop_at, 0, 1, 1e12, "stop and save after this step of a longer schedule") \
     X(INT, batch_size, 0, 1, 65536, "sequences in a micro-batch") \
     X(INT, accum, 1, 1, 65536, "micro-batches per optimizer step") \
-    X(CHOICE, optimizer, "adamw", 0, 0, "adamw: update rule") \
+    X(CHOICE, optimizer, "adamw", 0, 0, \
+      "adamw|muon: update rule; muon orthogonalises the updates of the blocks' matrices") \
     X(REAL, lr, 0, 1e-9, 10, "peak learning rate") \
+    X(REAL, muon_lr, 0.02, 1e-9, 10, "peak learning rate of the blocks' matrices with muon") \
     X(CHOICE, lr_schedule, "cosine", 0, 0, "cosine|linear|constant|wsd: after the warm-up") \
     X(INT, warmup, 0, 1, 1e9, "steps of linear warm-up") \
-    X(REAL, weight_decay, 0.1, 0, 10, "AdamW's decay of matrices") \
+    X(CHOICE, dtype, "f32", 0, 0, "f32|bf16: operands of matrix products; sums stay f32") \
+    X(REAL, weight_decay, 0.1, 0, 10, "decay of matrices") \
     X(REAL, beta2, 0.95, 0, 0.999999, "AdamW's second-moment decay") \
     X(REAL, grad_clip, 1, 0, 1e9, "largest gradient norm; 0: no clipping") \
     X(REAL, ema, 0.999, 0, 0.999999, "decay of the averaged weights; 0: none") \

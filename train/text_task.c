@@ -25,7 +25,8 @@ static const double SHORT_BATCHES = 0.01;
 
 mdlm_status md_text_task_init(md_text_task *t, mdlm_error *err) {
     size_t n = (size_t)t->batch * (size_t)t->seq_len;
-    MD_TRY(md_loader_init(&t->loader, t->corpus, MD_PART_TRAIN, t->seq_len, t->seed, err));
+    if (t->corpus)
+        MD_TRY(md_loader_init(&t->loader, t->corpus, MD_PART_TRAIN, t->seq_len, t->seed, err));
     t->ids = md_alloc(n, sizeof *t->ids, err);
     t->noisy = md_alloc(n, sizeof *t->noisy, err);
     t->masked = md_alloc(n, sizeof *t->masked, err);
@@ -51,7 +52,7 @@ void md_text_task_release(md_text_task *t) {
 /* The length of this step's sequences. */
 static int step_length(const md_text_task *t, int64_t step) {
     md_rng rng = {.seed = t->seed, .stream = MD_STREAM_TIME, .step = (uint64_t)step};
-    if (md_uniform(rng, 1, 0) >= SHORT_BATCHES) return t->seq_len;
+    if (!t->corpus || md_uniform(rng, 1, 0) >= SHORT_BATCHES) return t->seq_len;
     return 1 + (int)md_uniform_below(rng, 2, 0, (uint64_t)t->seq_len);
 }
 
@@ -84,7 +85,7 @@ static mdlm_status loss(void *context, md_tape *tape, int64_t step, int micro, m
     md_text_task *t = context;
     int64_t first = ((step - 1) * t->accum + micro) * t->batch;
     int T = step_length(t, step);
-    md_loader_read(&t->loader, first, t->batch, t->ids);
+    if (t->corpus) md_loader_read(&t->loader, first, t->batch, t->ids);
     int64_t count = corrupt(t, step, micro, T);
     md_tensor *h = md_transformer_hidden(t->net, tape, t->noisy, t->batch, T, t->dropout);
     h = md_gather_rows(tape, h, t->rows, count);
@@ -160,7 +161,8 @@ static mdlm_status reload(void *context, mdlm_error *err) {
 }
 
 md_task md_text_task_view(md_text_task *t) {
-    md_part_stats train = md_corpus_get_stats(t->corpus).train;
+    md_part_stats train = {0};
+    if (t->corpus) train = md_corpus_get_stats(t->corpus).train;
     double per_byte = train.bytes > 0 ? (double)train.tokens / (double)train.bytes : 1;
     return (md_task){.context = t,
                      .params = md_transformer_params(t->net),

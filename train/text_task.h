@@ -16,7 +16,7 @@
 typedef struct md_text_task {
     md_transformer *net;
     const md_tokenizer *tokenizer;
-    const md_corpus *corpus;
+    const md_corpus *corpus; /* NULL: the caller fills `ids`; whole lengths only (benchmarks) */
     md_loader loader;
     md_masked process;
     md_tape *tape;   /* for validation and samples */

@@ -46,6 +46,7 @@ static int show_packing(void *user, int64_t done, int64_t total) {
 
 static mdlm_status open_machine(session *s) {
     MD_TRY(md_kernels_init(&s->kernels, s->request.kernels, s->err));
+    MD_TRY(md_kernels_set_dtype(&s->kernels, s->set->dtype, s->err));
     s->pool = md_pool_new(s->request.threads, s->err);
     if (!s->pool) return MDLM_RUNTIME;
     s->tape = md_tape_new(s->pool, &s->kernels, s->err);

@@ -31,12 +31,8 @@ static bool runs_here(const char *name) {
 static void override_bf16(md_kernels *table) {
     md_kernels_ref_bf16(table);
 #ifdef __x86_64__
-    if (!strcmp(table->name, "avx2")) {
-        md_kernels_avx2(table);
-        md_kernels_avx2_bf16(table);
-    }
+    if (!strcmp(table->name, "avx2")) md_kernels_avx2_bf16(table);
     if (!strcmp(table->name, "avx512")) {
-        md_kernels_avx512(table);
         md_kernels_avx512_bf16(table);
         if (__builtin_cpu_supports("avx512bf16")) md_kernels_avx512_bf16_dot(table);
     }

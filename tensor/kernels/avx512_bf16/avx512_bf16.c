@@ -6,18 +6,7 @@
 #define SIMD_BF16_DOT
 #include "tensor/kernels/simd/gemm.h"
 
-static void pack(const md_pack *p, int first, int count) {
-    pack_panels(p, first, count, true);
-}
-
-static void gemm(const md_gemm *g) {
-    multiply(g, true);
-}
-
 void md_kernels_avx512_bf16_dot(md_kernels *table) {
-    table->gemm = table->gemm_packed = gemm;
-    table->panel = NR;
-    table->panel_bytes = panel_bytes;
-    table->pack = pack;
+    simd_override_bf16(table);
 }
 #endif

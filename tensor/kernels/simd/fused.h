@@ -232,7 +232,7 @@ static void adamw(int64_t n, const md_adamw_args *a) {
     for (int64_t i = 0; i < n; i += SIMD_LANES) adamw_vector(a, i, n - i);
 }
 
-static inline void simd_override(md_kernels *table) {
+static inline void simd_override_fused(md_kernels *table) {
     table->rms_norm = rms_norm;
     table->rms_norm_backward = rms_norm_backward;
     table->swiglu = swiglu;

@@ -4,8 +4,8 @@
  *         for each MR rows of op(A): MR x NR sums in registers
  *
  * Operands are read in units of 32 bits: one float, or, with SIMD_BF16_DOT, two bf16 numbers that
- * are neighbours in k. Floats of op(A) are read where they lie, one broadcast at a time; both of its
- * layouts are friendly to that. To round it or to pair it up, a block of op(A) is copied first.
+ * are neighbours in k. Floats of op(A) are read where they lie, one broadcast at a time; both of
+ * its layouts are friendly to that. To round it or to pair it up, a block of op(A) is copied first.
  *
  * Every element of C is a sum over k in order with one accumulator per KC block, wherever it falls
  * in a tile: its bits do not depend on how a product is cut into tiles.
@@ -19,8 +19,7 @@
 
 #ifdef SIMD_BF16_DOT
 enum { UNIT = 2 }; /* numbers in a unit */
-#define MULTIPLY_ADD(sum, x, y) \
-    ((vf)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(x), (__m512bh)(y)))
+#define MULTIPLY_ADD(sum, x, y) ((vf)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(x), (__m512bh)(y)))
 #else
 enum { UNIT = 1 };
 #define MULTIPLY_ADD(sum, x, y) ((sum) + (x) * (y))
@@ -143,8 +142,7 @@ static void pack_columns(const float *b, int64_t ldb, int kc, int n, bool rounde
         int deep = deep_at(p, kc);
         for (int j = 0; j < whole; j += SIMD_LANES)
             v_store(panel + j, units_across(b + j, ldb, deep, rounded));
-        for (int j = whole; j < NR; j++)
-            panel[j] = j < n ? unit_of(b + j, ldb, deep, rounded) : 0;
+        for (int j = whole; j < NR; j++) panel[j] = j < n ? unit_of(b + j, ldb, deep, rounded) : 0;
     }
 }
 
@@ -301,6 +299,40 @@ static inline void multiply(const md_gemm *g, bool rounded) {
     for (int k = 0; k < g->k; k += KC) {
         for (int i = 0; i < g->m; i += MC) multiply_block(g, i, k, rounded);
     }
+}
+
+/* --- entries of the table -------------------------------------------------------------------- */
+
+static void gemm_rounded(const md_gemm *g) {
+    multiply(g, true);
+}
+
+static void pack_rounded(const md_pack *p, int first, int count) {
+    pack_panels(p, first, count, true);
+}
+
+#ifndef SIMD_BF16_DOT
+static void gemm(const md_gemm *g) {
+    multiply(g, false);
+}
+
+static void pack(const md_pack *p, int first, int count) {
+    pack_panels(p, first, count, false);
+}
+
+static inline void simd_override_products(md_kernels *table) {
+    table->gemm = table->gemm_packed = gemm;
+    table->panel = NR;
+    table->panel_bytes = panel_bytes;
+    table->pack = pack;
+}
+#endif
+
+static inline void simd_override_bf16(md_kernels *table) {
+    table->gemm = table->gemm_packed = gemm_rounded;
+    table->panel = NR;
+    table->panel_bytes = panel_bytes;
+    table->pack = pack_rounded;
 }
 
 #endif

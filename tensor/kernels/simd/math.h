@@ -72,28 +72,43 @@ static inline vf v_pair(vf lo, vf hi) {
     return (vf)(low | (vi)v_round_bf16(hi));
 }
 
-/* A lane that is NaN in a stays NaN. */
+/* A lane that is NaN in a or in b is NaN. */
 static inline vf v_max(vf a, vf b) {
-    return v_select(a < b, b, a);
+    return v_select((a < b) | (b != b), b, a);
 }
+
+/* f(0, x), f(1, x), ... for every lane: the compiler wants the lanes of a shuffle as constants. */
+#define LANES_8(f, o, x) \
+    f(o, x), f(o + 1, x), f(o + 2, x), f(o + 3, x), f(o + 4, x), f(o + 5, x), f(o + 6, x), \
+        f(o + 7, x)
+#if SIMD_LANES == 16
+#define LANES(f, x) LANES_8(f, 0, x), LANES_8(f, 8, x)
+#else
+#define LANES(f, x) LANES_8(f, 0, x)
+#endif
+
+/* Lane l moved up by `by`, round the end. */
+#define ROTATE(l, by) (((l) + (by)) % SIMD_LANES)
+#define ROTATED(v, by) __builtin_shufflevector(v, v, LANES(ROTATE, by))
 
 /* In a fixed order: halves are added until one lane is left. */
 static inline float v_sum(vf v) {
-    float lanes[SIMD_LANES];
-    v_store(lanes, v);
-    for (int half = SIMD_LANES / 2; half > 0; half /= 2) {
-        for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
-    }
-    return lanes[0];
+#if SIMD_LANES == 16
+    v += ROTATED(v, 8);
+#endif
+    v += ROTATED(v, 4);
+    v += ROTATED(v, 2);
+    return v[0] + v[1];
 }
 
 static inline float v_max_lane(vf v) {
-    float lanes[SIMD_LANES], max;
-    v_store(lanes, v);
-    max = lanes[0];
-    for (int i = 1; i < SIMD_LANES; i++)
-        max = lanes[i] > max || lanes[i] != lanes[i] ? lanes[i] : max;
-    return max;
+#if SIMD_LANES == 16
+    v = v_max(v, ROTATED(v, 8));
+#endif
+    v = v_max(v, ROTATED(v, 4));
+    v = v_max(v, ROTATED(v, 2));
+    v = v_max(v, ROTATED(v, 1));
+    return v_first(v);
 }
 
 /* e^x to about one unit in the last place: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial of degree

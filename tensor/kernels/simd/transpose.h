@@ -4,16 +4,6 @@
 
 #include "tensor/kernels/simd/math.h"
 
-/* f(0, x), f(1, x), ... for every lane: the compiler wants the lanes of a shuffle as constants. */
-#define LANES_8(f, o, x) \
-    f(o, x), f(o + 1, x), f(o + 2, x), f(o + 3, x), f(o + 4, x), f(o + 5, x), f(o + 6, x), \
-        f(o + 7, x)
-#if SIMD_LANES == 16
-#define LANES(f, x) LANES_8(f, 0, x), LANES_8(f, 8, x)
-#else
-#define LANES(f, x) LANES_8(f, 0, x)
-#endif
-
 /* Lanes of the pair (a, b) that form the new a and the new b when pieces of `half` lanes are
  * exchanged. */
 #define EXCHANGE_LOW(l, half) ((l) & (half) ? (l) - (half) + SIMD_LANES : (l))

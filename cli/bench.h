@@ -1,0 +1,59 @@
+/* cli/bench.h: what `mdlm bench` measures: the steps of training and of sampling, at any shape, on
+ * random data.
+ *
+ *     md_bench bench = {.config = &config, .pool = pool, .tape = tape, .batch = 16, ...};
+ *     md_bench_result result;
+ *     MD_TRY(md_bench_train(&bench, &result, err));
+ *
+ * Times are of the wall clock, in seconds; a floating-point multiply-add counts as two operations.
+ */
+#ifndef MD_CLI_BENCH_H
+#define MD_CLI_BENCH_H
+
+#include "base/pool.h"
+#include "model/transformer.h"
+#include "tensor/optim.h"
+
+typedef struct md_bench {
+    const md_model_config *config; /* complete and checked */
+    md_pool *pool;
+    md_tape *tape;
+    uint64_t seed;
+    int repeat;                  /* timed repetitions; 0: 10, or what fits 20 seconds */
+    int batch;                   /* sequences of a training step, or canvases of a sampling step */
+    int block_length;            /* generate: rows of a canvas whose logits are asked for */
+    md_optimizer_kind optimizer; /* train */
+    double dropout;
+} md_bench;
+
+typedef struct md_bench_times {
+    double median, lowest, highest;
+    int count;
+} md_bench_times;
+
+typedef struct md_bench_result {
+    int64_t parameters;
+    int64_t positions; /* tokens that a step sends through the network */
+    int64_t tokens;    /* tokens that a step trains on, or fills in */
+    double flops;      /* of a step, by the convention in cli/cmd_bench.c */
+    md_bench_times step, forward;
+} md_bench_result;
+
+/* step: corruption, forward, loss, backward, optimizer. forward: corruption, forward and loss,
+ * without a tape. */
+mdlm_status md_bench_train(const md_bench *bench, md_bench_result *out, mdlm_error *err);
+/* step: forward, logits of a block, and a draw from each. forward: the same without the draws. */
+mdlm_status md_bench_generate(const md_bench *bench, md_bench_result *out, mdlm_error *err);
+
+/* Calls `fn` once or twice to warm up, then `repeat` times with a clock. */
+typedef mdlm_status (*md_bench_fn)(void *context, mdlm_error *err);
+mdlm_status md_bench_time(int repeat, md_bench_fn fn, void *context, md_bench_times *out,
+                          mdlm_error *err);
+
+/* Random ids other than the mask. */
+void md_bench_ids(const md_bench *bench, int32_t *ids, int64_t count);
+/* Parameters in matrices that multiply every position: all but the embedding, which is looked up;
+ * a tied one is the head as well. */
+int64_t md_bench_multiplied(const md_model_config *config);
+
+#endif

@@ -1,0 +1,96 @@
+/* cli/bench_generate.c: a step of the sampler in the middle of a text. See bench.h. */
+#include "base/memory.h"
+#include "base/rng.h"
+#include "cli/bench.h"
+#include "sampler/draw.h"
+
+typedef struct generator {
+    const md_bench *bench;
+    md_transformer_view view;
+    md_denoiser denoiser;
+    md_drawer *drawer;
+    int32_t *ids; /* [batch, seq_len]: text, then a block of masks, then masks */
+    int32_t *rows;
+    float *logits; /* [count, V] */
+    int count;     /* rows in all canvases */
+    uint64_t step;
+} generator;
+
+static mdlm_status time_forward(void *context, mdlm_error *err) {
+    generator *g = context;
+    return g->denoiser.predict(g->denoiser.context, g->ids, g->bench->batch,
+                               g->bench->config->seq_len, g->rows, g->count, g->logits, err);
+}
+
+/* The tokens drawn are not kept, so that every step finds the same canvas. */
+static mdlm_status time_step(void *context, mdlm_error *err) {
+    generator *g = context;
+    md_rng rng = {.seed = g->bench->seed, .stream = MD_STREAM_TOKEN, .step = g->step++};
+    MD_TRY(time_forward(context, err));
+    for (int i = 0; i < g->count; i++) {
+        md_proposal proposal;
+        const float *logits = g->logits + (size_t)i * (size_t)g->denoiser.vocab;
+        if (!md_drawer_draw(g->drawer, logits, md_uniform(rng, 0, (uint32_t)i), &proposal))
+            return md_fail(err, MDLM_NUMERIC,
+                           "logits are no distribution: expected finite "
+                           "numbers");
+    }
+    return MDLM_OK;
+}
+
+/* Half of what is not the block comes before it, already written. */
+static void lay_out(generator *g) {
+    const md_bench *b = g->bench;
+    int T = b->config->seq_len, first = (T - b->block_length) / 2;
+    md_bench_ids(b, g->ids, (int64_t)b->batch * T);
+    for (int k = 0; k < b->batch; k++) {
+        for (int j = first; j < T; j++) g->ids[(int64_t)k * T + j] = b->config->mask_id;
+        for (int j = 0; j < b->block_length; j++)
+            g->rows[k * b->block_length + j] = k * T + first + j;
+    }
+}
+
+static mdlm_status prepare(generator *g, mdlm_error *err) {
+    const md_bench *b = g->bench;
+    md_sampler_options options = md_sampler_defaults();
+    MD_TRY(md_transformer_new(b->config, false, &g->view.net, err));
+    md_transformer_init(g->view.net, b->seed);
+    g->view.tape = b->tape;
+    g->denoiser = md_transformer_denoiser(&g->view);
+    g->drawer = md_drawer_new(g->denoiser.vocab, g->denoiser.mask_id, &options, err);
+    g->count = b->batch * b->block_length;
+    g->ids = md_alloc((size_t)b->batch * (size_t)b->config->seq_len, sizeof *g->ids, err);
+    g->rows = md_alloc((size_t)g->count, sizeof *g->rows, err);
+    g->logits = md_alloc((size_t)g->count * (size_t)g->denoiser.vocab, sizeof *g->logits, err);
+    if (!g->drawer || !g->ids || !g->rows || !g->logits) return MDLM_RUNTIME;
+    lay_out(g);
+    return MDLM_OK;
+}
+
+/* Every position goes through the blocks, the rows of the block alone through the head. */
+static double step_flops(const md_bench *b) {
+    const md_model_config *c = b->config;
+    double head = (double)c->vocab * c->dim, blocks = (double)md_bench_multiplied(c) - head;
+    double attention = 4.0 * c->layers * c->dim * c->seq_len;
+    return b->batch * ((2 * blocks + attention) * c->seq_len + 2 * head * b->block_length);
+}
+
+mdlm_status md_bench_generate(const md_bench *bench, md_bench_result *out, mdlm_error *err) {
+    generator g = {.bench = bench};
+    mdlm_status status;
+    md_bench_result r = {.parameters = md_model_config_parameters(bench->config),
+                         .positions = (int64_t)bench->batch * bench->config->seq_len,
+                         .tokens = bench->batch,
+                         .flops = step_flops(bench)};
+    MD_GOTO(done, status, prepare(&g, err));
+    MD_GOTO(done, status, md_bench_time(bench->repeat, time_step, &g, &r.step, err));
+    MD_GOTO(done, status, md_bench_time(bench->repeat, time_forward, &g, &r.forward, err));
+    *out = r;
+done:
+    md_free(g.logits);
+    md_free(g.rows);
+    md_free(g.ids);
+    md_drawer_free(g.drawer);
+    md_transformer_free(g.view.net);
+    return status;
+}

@@ -1,0 +1,268 @@
+/* cli/cmd_bench.c: `mdlm bench`: how fast this machine trains and generates at a shape, and how
+ * much of what its arithmetic units can do that is.
+ *
+ * Operations of a training step are counted by convention, 6 for each parameter but the embedding
+ * and 12 L C T for attention, per token, although the head runs on the masked rows alone. Those of
+ * a sampling step are what is computed.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "cli/bench.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/terminal.h"
+#include "tensor/kernels/peak.h"
+#include "train/plan.h"
+
+#define BENCH_OPTIONS(X) \
+    X(INT, batch_size, 0, 1, 65536, "train: sequences in a step; the preset's if not given") \
+    X(CHOICE, optimizer, "adamw", 0, 0, "adamw|muon: train: update rule") \
+    X(INT, num_samples, 0, 1, 65536, "generate: texts written at once; one if not given") \
+    X(INT, block_length, 0, 1, 1048576, \
+      "generate: positions whose logits a step needs; 32, or --seq-len if that is less") \
+    X(INT, vocab_size, 259, 257, 1000000, "rows of the embedding and of the head; bytes: 259") \
+    X(CHOICE, dtype, "f32", 0, 0, "f32|bf16: operands of matrix products; sums stay f32") \
+    X(INT, repeat, 0, 1, 100000, \
+      "timed repetitions, of which the median counts; if not given 10, or what fits 20 seconds")
+
+/* Of the training settings, only the model's are options here. */
+typedef struct bench_options {
+    md_train_settings train; /* first: its table describes this struct too */
+    BENCH_OPTIONS(MD_OPTION_FIELD)
+} bench_options;
+
+#define MD_OPTION_STRUCT bench_options
+static const md_option table[] = {BENCH_OPTIONS(MD_OPTION_ROW){0}};
+#undef MD_OPTION_STRUCT
+
+typedef struct what {
+    const char *name, *step, *forward; /* the last two say what the times are of */
+    mdlm_status (*run)(const md_bench *bench, md_bench_result *out, mdlm_error *err);
+    const char *only[4]; /* options that no other has */
+} what;
+
+static const what all[] = {
+    {"train",
+     "corruption, forward, loss, backward, optimizer",
+     "corruption, forward, loss",
+     md_bench_train,
+     {"batch_size", "optimizer", "dropout"}},
+    {"generate",
+     "network, logits of the block, draws",
+     "network, logits of the block",
+     md_bench_generate,
+     {"num_samples", "block_length"}},
+};
+enum { KINDS = sizeof all / sizeof *all };
+
+typedef struct job {
+    md_cli *cli;
+    bench_options *opt;
+    const what *what;
+    md_model_config config;
+    md_kernels kernels;
+    md_bench bench;
+    md_bench_result result;
+    double peak; /* FLOP/s */
+} job;
+
+/* --- what is asked for ------------------------------------------------------------------------ */
+
+static mdlm_status choose(job *j, mdlm_error *err) {
+    const char *names[KINDS], *word = md_cli_argument(j->cli);
+    for (int i = 0; i < KINDS; i++) {
+        names[i] = all[i].name;
+        if (!strcmp(word, names[i])) j->what = &all[i];
+    }
+    if (j->what) return MDLM_OK;
+    const char *near = md_suggest(word, names, KINDS);
+    if (!near) {
+        return md_fail(err, MDLM_USAGE, "there is no benchmark '%s': expected train or generate",
+                       word);
+    }
+    return md_fail(err, MDLM_USAGE, "there is no benchmark '%s'; did you mean '%s'?", word, near);
+}
+
+/* An option of another benchmark would change nothing: better said than ignored. */
+static mdlm_status check_foreign(const job *j, mdlm_error *err) {
+    for (int i = 0; i < KINDS; i++) {
+        if (&all[i] == j->what) continue;
+        for (const char *const *name = all[i].only; *name; name++) {
+            if (md_options_origin(j->cli->options, *name) == MD_ORIGIN_DEFAULT) continue;
+            char flag[32];
+            snprintf(flag, sizeof flag, "--%s", *name);
+            for (char *c = flag; *c; c++) *c = *c == '_' ? '-' : *c;
+            return md_fail(err, MDLM_USAGE, "%s is for mdlm bench %s", flag, all[i].name);
+        }
+    }
+    return MDLM_OK;
+}
+
+static void choose_int(const job *j, const char *name, int64_t *value, int64_t chosen) {
+    if (*value > 0) return;
+    *value = chosen;
+    md_options_chosen(j->cli->options, name);
+}
+
+static mdlm_status plan(job *j, mdlm_error *err) {
+    bench_options *o = j->opt;
+    bool generate = j->what->run == md_bench_generate;
+    o->train.batch_size = generate ? 1 : o->batch_size; /* 1: nothing to choose */
+    MD_TRY(md_plan_model(&o->train, j->cli->options, 0, &j->config, err));
+    j->config.vocab = (int)o->vocab_size;
+    j->config.mask_id = 256;
+    j->config.end_of_text_id = j->config.padding_id = -1;
+    MD_TRY(md_model_config_check(&j->config, err));
+    int T = j->config.seq_len;
+    if (generate) {
+        choose_int(j, "num_samples", &o->num_samples, 1);
+        choose_int(j, "block_length", &o->block_length, T < 32 ? T : 32);
+        if (o->block_length > T)
+            return md_fail(err, MDLM_USAGE, "--block-length %lld does not fit --seq-len %d",
+                           (long long)o->block_length, T);
+    } else {
+        o->batch_size = o->train.batch_size;
+    }
+    int64_t batch = generate ? o->num_samples : o->batch_size;
+    if (batch * T > INT_MAX)
+        return md_fail(err, MDLM_USAGE, "%lld sequences of %d tokens are too many at once",
+                       (long long)batch, T);
+    j->bench = (md_bench){.config = &j->config,
+                          .seed = (uint64_t)j->cli->common.seed,
+                          .repeat = (int)o->repeat,
+                          .batch = (int)batch,
+                          .block_length = (int)o->block_length,
+                          .dropout = o->train.dropout};
+    if (!strcmp(o->optimizer, "muon")) j->bench.optimizer = MD_OPTIMIZER_MUON;
+    return MDLM_OK;
+}
+
+static mdlm_status announce(const job *j, mdlm_error *err) {
+    md_buffer text = {0};
+    mdlm_status status = md_options_describe(j->cli->options, &text, err);
+    if (status == MDLM_OK) {
+        size_t size = strcspn(text.data, "\n"); /* what is general is not about the benchmark */
+        const char *second = text.data + size + (text.data[size] != 0);
+        md_cli_note(j->cli, "%.*s\n%.*s", (int)size, text.data, (int)strcspn(second, "\n"), second);
+    }
+    md_buffer_release(&text);
+    return status;
+}
+
+/* --- measuring and telling -------------------------------------------------------------------- */
+
+static mdlm_status measure(job *j, mdlm_error *err) {
+    const double peak_seconds = 0.3;
+    mdlm_status status = MDLM_RUNTIME;
+    j->bench.pool = md_pool_new(j->cli->threads, err);
+    if (!j->bench.pool) return MDLM_RUNTIME;
+    j->bench.tape = md_tape_new(j->bench.pool, &j->kernels, err);
+    if (j->bench.tape) status = j->what->run(&j->bench, &j->result, err);
+    if (status == MDLM_OK) j->peak = md_peak_flops(j->bench.pool, j->kernels.dtype, peak_seconds);
+    md_tape_free(j->bench.tape);
+    md_pool_free(j->bench.pool);
+    return status;
+}
+
+static void put_times(md_json_line *line, const char *key, const md_bench_times *t) {
+    md_json_open(line, key, '{');
+    md_json_put_real(line, "lowest", 1e3 * t->lowest);
+    md_json_put_real(line, "highest", 1e3 * t->highest);
+    md_json_put_int(line, "count", t->count);
+    md_json_close(line, '}');
+}
+
+static mdlm_status print_json(const job *j, mdlm_error *err) {
+    const md_bench_result *r = &j->result;
+    double flops = r->flops / r->step.median;
+    md_json_line line;
+    md_json_begin(&line);
+    md_json_put_string(&line, "bench", j->what->name);
+    md_json_put_int(&line, "parameters", r->parameters);
+    md_json_put_real(&line, "tokens_per_second", (double)r->tokens / r->step.median);
+    md_json_put_real(&line, "ms_per_step", 1e3 * r->step.median);
+    md_json_put_real(&line, "ms_per_forward", 1e3 * r->forward.median);
+    md_json_put_real(&line, "gflops", flops / 1e9);
+    md_json_put_real(&line, "peak_gflops", j->peak / 1e9);
+    md_json_put_real(&line, "share_of_peak", flops / j->peak);
+    md_json_put_int(&line, "peak_rss_bytes", md_peak_rss());
+    md_json_put_int(&line, "positions_per_step", r->positions);
+    put_times(&line, "step_ms", &r->step);
+    put_times(&line, "forward_ms", &r->forward);
+    md_json_put_string(&line, "kernels", j->kernels.name);
+    md_json_put_string(&line, "dtype", j->opt->dtype);
+    if (j->what->run == md_bench_train) md_json_put_string(&line, "optimizer", j->opt->optimizer);
+    md_json_put_int(&line, "threads", j->cli->threads);
+    return md_json_end(&line, err);
+}
+
+static mdlm_status print_time(const char *label, const md_bench_times *t, const char *text,
+                              mdlm_error *err) {
+    return md_cli_print(err, "%-11s %10.2f %10.2f %10.2f   %s\n", label, 1e3 * t->median,
+                        1e3 * t->lowest, 1e3 * t->highest, text);
+}
+
+static mdlm_status print_text(const job *j, mdlm_error *err) {
+    const md_bench_result *r = &j->result;
+    double flops = r->flops / r->step.median;
+    char parameters[MD_SHORT_TEXT];
+    md_quantity_text((double)r->parameters, parameters);
+    MD_TRY(md_cli_print(err, "%-11s %10s %10s %10s   of %d and %d\n", "ms", "median", "lowest",
+                        "highest", r->step.count, r->forward.count));
+    MD_TRY(print_time("step", &r->step, j->what->step, err));
+    MD_TRY(print_time("forward", &r->forward, j->what->forward, err));
+    MD_TRY(
+        md_cli_print(err, "%-11s %10.1f tokens/s\n", "speed", (double)r->tokens / r->step.median));
+    MD_TRY(md_cli_print(err, "%-11s %10.1f GFLOP/s, %.1f%% of the peak\n", "arithmetic",
+                        flops / 1e9, 100 * flops / j->peak));
+    MD_TRY(md_cli_print(err, "%-11s %10.1f GFLOP/s: %s, %d thread%s, kernels %s\n", "peak",
+                        j->peak / 1e9, j->opt->dtype, j->cli->threads,
+                        j->cli->threads == 1 ? "" : "s", j->kernels.name));
+    return md_cli_print(err, "%-11s %10.1f MiB at most, %s parameters\n", "memory",
+                        (double)md_peak_rss() / (1 << 20), parameters);
+}
+
+static mdlm_status run(md_cli *cli, mdlm_error *err) {
+    job j = {.cli = cli, .opt = cli->settings};
+    MD_TRY(choose(&j, err));
+    MD_TRY(check_foreign(&j, err));
+    MD_TRY(plan(&j, err));
+    MD_TRY(md_kernels_init(&j.kernels, cli->kernels, err));
+    MD_TRY(md_kernels_set_dtype(&j.kernels, j.opt->dtype, err));
+    MD_TRY(announce(&j, err));
+    MD_TRY(measure(&j, err));
+    return cli->common.json ? print_json(&j, err) : print_text(&j, err);
+}
+
+static const md_cli_section sections[] = {
+    {"Benchmark", table}, {"Network", md_model_settings_table}, {NULL, NULL}};
+
+static const md_option_alias aliases[] = {
+    {"-c", "seq_len"}, {"--ctx-size", "seq_len"}, {NULL, NULL}};
+
+const md_command md_cmd_bench = {
+    .name = "bench",
+    .arguments = "train|generate",
+    .summary = "Time training and generation at a shape, against the processor's peak.",
+    .examples = "  mdlm bench train                                   the smallest preset\n"
+                "  mdlm bench train --preset 10m --dtype bf16\n"
+                "  mdlm bench generate --preset 160m --seq-len 256    one step of the sampler\n"
+                "  mdlm bench train --layers 2 --dim 64 --heads 2 --repeat 3 --json\n",
+    .notes =
+        "On random data. Operations per token of a training step, by convention: 6 x (parameters "
+        "-\nembedding) + 12 x layers x dim x seq-len; the head runs on masked positions only, so "
+        "this is a\nlittle more than what is computed. A sampling step counts what it computes: "
+        "2 x the parameters\nof the blocks and 4 x layers x dim x seq-len per position, 2 x those "
+        "of the head per position\nof the block; its tokens/s are of one token per text and step. "
+        "The peak is measured in the\nsame run: multiply-adds in registers, on all threads, of the "
+        "same --dtype.\n",
+    .settings_size = sizeof(bench_options),
+    .sections = sections,
+    .aliases = aliases,
+    .min_positional = 1,
+    .max_positional = 1,
+    .run = run,
+};

@@ -1,0 +1,14 @@
+/* tensor/kernels/peak/avx2.c: the roof of AVX2 with FMA. */
+#include "tensor/kernels/peak.h"
+
+#if defined(__x86_64__) && !defined(MD_REAL_DOUBLE)
+#define PEAK_LANES 8
+#define PEAK_CHAINS 12
+#define PEAK_FLOPS 2
+#define MULTIPLY_ADD(sum, x, y) ((sum) * (x) + (y))
+#include "tensor/kernels/peak/loop.h"
+
+md_peak_loop md_peak_avx2(void) {
+    return peak_loop;
+}
+#endif

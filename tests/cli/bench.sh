@@ -1,0 +1,63 @@
+#!/bin/sh
+# bench: numbers that make sense, and nothing left behind.
+# shellcheck disable=SC2086 # lists of words on purpose
+. "$(dirname "$0")/helpers.inc"
+small="--layers 1 --dim 32 --heads 2 --ff 64 --seq-len 32 --repeat 2"
+
+# positive KEY: a number above 0 in out.txt
+positive() {
+  grep -qE "\"$1\":[0-9.e+-]*[1-9]" out.txt || fail "$1 is not positive: $(cat out.txt)"
+}
+
+for what in "train --batch-size 4" "train --batch-size 4 --dtype bf16" \
+            "train --batch-size 4 --optimizer muon --dropout 0.1 --tied" \
+            "generate" "generate --num-samples 3 --block-length 8 --dtype bf16"; do
+  expect 0 "" "$mdlm" bench $what $small --json --quiet
+  check "--quiet is quiet: $what" test ! -s err.txt
+  check "one line: $what" test "$(wc -l <out.txt)" -eq 1
+  for key in parameters tokens_per_second ms_per_step ms_per_forward gflops peak_gflops \
+             share_of_peak peak_rss_bytes; do
+    positive $key
+  done
+done
+check "the dtype is told" grep -q '"dtype":"bf16"' out.txt
+check "every repetition is counted" grep -q '"count":2}' out.txt
+
+expect 0 "layers 1" "$mdlm" bench train $small --batch-size 4
+check "settings that nobody gave are marked" grep -q 'vocab_size 259 (default)' err.txt
+for word in step forward speed arithmetic peak memory; do
+  check "the table has $word" grep -q "^$word " out.txt
+done
+# 2 x 265 x 16 in embedding and head, two gains of a block and the last, 4 x 16 x 16 of attention,
+# 3 x 16 x 24 of the feed-forward part
+expect 0 "" "$mdlm" bench generate --layers 1 --dim 16 --heads 2 --ff 24 --vocab-size 265 \
+  --seq-len 8 --repeat 1 --json
+check "parameters are counted" grep -q '"parameters":10704,' out.txt
+expect 0 "" "$mdlm" bench train $small --batch-size 2 --json -t 1 --kernels ref
+check "kernels and threads are told" grep -q '"kernels":"ref".*"threads":1' out.txt
+set -- *
+check "nothing was made" test "$*" = "err.txt out.txt"
+
+refuse 2 "needs train|generate" "$mdlm" bench
+refuse 2 "did you mean 'train'" "$mdlm" bench trian
+refuse 2 "expected train or generate" "$mdlm" bench xyzzy
+refuse 2 "unexpected argument" "$mdlm" bench train generate
+refuse 2 "expected one of" "$mdlm" bench train --dtype f16
+refuse 2 "out of range" "$mdlm" bench train --repeat 0
+refuse 2 "out of range" "$mdlm" bench train --vocab-size 256
+refuse 2 "--heads 3" "$mdlm" bench train --dim 32 --heads 3
+refuse 2 "--block-length 64 does not fit --seq-len 32" "$mdlm" bench generate --seq-len 32 \
+  --block-length 64
+refuse 2 "is for mdlm bench generate" "$mdlm" bench train --num-samples 2
+refuse 2 "is for mdlm bench train" "$mdlm" bench generate --batch-size 2
+refuse 2 "too many at once" "$mdlm" bench train --seq-len 1048576 --batch-size 65536
+refuse 2 "kernels" "$mdlm" bench train --kernels abacus
+if [ -w /dev/full ]; then
+  for form in "" "--json"; do
+    "$mdlm" bench generate $small $form >/dev/full 2>err.txt
+    got=$?
+    check "a full device is exit code 5" test $got -eq 5
+  done
+fi
+
+finish
