@@ -23,6 +23,7 @@ static mdlm_status load(mdlm_model *m, const char *path, const mdlm_load_options
     MD_TRY(check_vocabulary(m, path, err));
     MD_TRY(md_kernels_init(&m->kernels, opt->kernels, err));
     MD_TRY(md_kernels_set_dtype(&m->kernels, opt->dtype ? opt->dtype : "f32", err));
+    MD_TRY(md_transformer_pack(m->net, &m->kernels, err));
     m->pool = md_pool_new(threads, err);
     if (!m->pool) return MDLM_RUNTIME;
     m->tape = md_tape_new(m->pool, &m->kernels, err);

@@ -55,6 +55,7 @@ static mdlm_status prepare(generator *g, mdlm_error *err) {
     md_sampler_options options = md_sampler_defaults();
     MD_TRY(md_transformer_new(b->config, false, &g->view.net, err));
     md_transformer_init(g->view.net, b->seed);
+    MD_TRY(md_transformer_pack(g->view.net, md_tape_kernels(b->tape), err));
     g->view.tape = b->tape;
     g->denoiser = md_transformer_denoiser(&g->view);
     g->drawer = md_drawer_new(g->denoiser.vocab, g->denoiser.mask_id, &options, err);

@@ -19,6 +19,8 @@ struct md_transformer {
     block *blocks;
     md_tensor *embedding, *final_norm, *head;
     md_rope_table rope;
+    void **packed; /* [packed_count] weights for inference, see md_transformer_pack */
+    int packed_count;
 };
 
 typedef struct builder {
@@ -102,6 +104,8 @@ done:
 
 void md_transformer_free(md_transformer *net) {
     if (!net) return;
+    for (int i = 0; i < net->packed_count; i++) md_free(net->packed[i]);
+    md_free(net->packed);
     md_rope_table_release(&net->rope);
     md_params_free(net->params);
     md_free(net->blocks);
@@ -178,6 +182,36 @@ md_tensor *md_transformer_hidden(md_transformer *net, md_tape *tape, const int32
         md_tape_rewind(tape, mark);
     }
     return md_rms_norm(tape, x, net->final_norm, net->config.norm_eps);
+}
+
+/* --- packed weights --------------------------------------------------------------------------- */
+
+static mdlm_status pack_weight(md_transformer *net, md_tensor *w, const md_kernels *k,
+                               mdlm_error *err) {
+    md_pack p = {.trans = true,
+                 .n = (int)w->dim[0],
+                 .k = (int)w->dim[1],
+                 .b = w->data,
+                 .ldb = (int)w->dim[1]};
+    int panels = (p.n + k->panel - 1) / k->panel;
+    p.to = md_alloc((size_t)panels, k->panel_bytes(p.k), err);
+    if (!p.to) return MDLM_RUNTIME;
+    k->pack(&p, 0, panels);
+    net->packed[net->packed_count++] = p.to;
+    w->packed = p.to;
+    return MDLM_OK;
+}
+
+mdlm_status md_transformer_pack(md_transformer *net, const md_kernels *k, mdlm_error *err) {
+    MD_BUG_IF(net->packed);
+    net->packed = md_alloc((size_t)net->config.layers * 4 + 1, sizeof *net->packed, err);
+    if (!net->packed) return MDLM_RUNTIME;
+    for (int i = 0; i < net->config.layers; i++) {
+        block *b = &net->blocks[i];
+        md_tensor *weights[] = {b->qkv, b->attn_out, b->gate_up, b->ff_out};
+        for (int j = 0; j < 4; j++) MD_TRY(pack_weight(net, weights[j], k, err));
+    }
+    return pack_weight(net, net->head, k, err);
 }
 
 /* --- denoiser -------------------------------------------------------------------------------- */

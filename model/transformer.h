@@ -41,6 +41,10 @@ md_tensor *md_transformer_hidden(md_transformer *net, md_tape *tape, const int32
 /* The head's weight [V, C]. */
 md_tensor *md_transformer_head(md_transformer *net);
 
+/* For inference with weights that change no more: packs them once for the tape's kernels, in place
+ * of at every use. Once per network. */
+mdlm_status md_transformer_pack(md_transformer *net, const md_kernels *kernels, mdlm_error *err);
+
 /* The network as a denoiser. The tape must outlive it and not be recording elsewhere. */
 typedef struct md_transformer_view {
     md_transformer *net;

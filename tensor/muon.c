@@ -47,7 +47,7 @@ typedef struct batch {
 } batch;
 
 struct md_muon {
-    const md_kernels *kernels;
+    md_kernels kernels; /* with f32 products: the iteration does not survive rounding to bf16 */
     matrix *list;
     int count;
     strip *bands, *columns; /* of matrices; of squares */
@@ -125,7 +125,8 @@ md_muon *md_muon_new(const md_muon_matrix *list, int count, const md_kernels *ke
                      mdlm_error *err) {
     md_muon *m = md_alloc(1, sizeof *m, err);
     if (!m) return NULL;
-    m->kernels = kernels;
+    m->kernels = *kernels;
+    if (md_kernels_set_dtype(&m->kernels, "f32", err) != MDLM_OK) goto failed;
     if (!(m->list = md_alloc((size_t)count, sizeof *m->list, err))) goto failed;
     m->count = count;
     for (int i = 0; i < count; i++) {
@@ -199,7 +200,7 @@ static void gather_band(void *context, int64_t task, int worker) {
     for (int i = 0; i < r.count; i++) {
         md_real *grad = x->is.grad + r.begin + i * r.stride;
         look_ahead(r.size, p->args, grad, x->is.momentum + r.begin + i * r.stride);
-        sum += p->muon->kernels->sum_squares(r.size, grad);
+        sum += p->muon->kernels.sum_squares(r.size, grad);
     }
     p->muon->sums[at] = sum;
 }
@@ -238,7 +239,7 @@ static void apply_band(void *context, int64_t task, int worker) {
     for (int i = 0; i < r.count && x->is.decay; i++) {
         scale(r.size, 1 - p->args->lr * p->args->decay, w + i * r.stride);
     }
-    p->muon->kernels->gemm(&(md_gemm){.add = true,
+    p->muon->kernels.gemm(&(md_gemm){.add = true,
                                       .m = r.count,
                                       .n = r.size,
                                       .k = x->side,
@@ -273,7 +274,7 @@ static void gram_columns(void *context, int64_t task, int worker) {
     const int64_t step = x->tall ? 1 : x->is.cols;
     md_real *square = square_of(x, POWER);
     (void)worker;
-    p->muon->kernels->gemm(&(md_gemm){.trans_a = x->tall,
+    p->muon->kernels.gemm(&(md_gemm){.trans_a = x->tall,
                                       .trans_b = !x->tall,
                                       .m = s->begin + s->size,
                                       .n = s->size,
@@ -290,7 +291,7 @@ static void gram_columns(void *context, int64_t task, int worker) {
 /* A strip of out = left right, which commute; not yet mirrored. */
 static void multiply(const pass *p, const strip *s, int left, int right, int out) {
     const matrix *x = &p->muon->list[s->matrix];
-    p->muon->kernels->gemm(&(md_gemm){.m = s->begin + s->size,
+    p->muon->kernels.gemm(&(md_gemm){.m = s->begin + s->size,
                                       .n = s->size,
                                       .k = x->side,
                                       .a = square_of(x, left),

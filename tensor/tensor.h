@@ -43,8 +43,8 @@ typedef struct md_tensor {
     bool is_param; /* grad lies in a slab and accumulates */
     md_real *data;
     md_real *grad;      /* NULL for an activation without a contribution yet */
-    const void *packed; /* a weight w that does not change any more: w^T as its kernel table packs
-                           it (md_params_pack); NULL: packed when it is used */
+    const void *packed; /* of a weight w that changes no more: w^T as the kernel table packs it;
+                           NULL: it is packed when it is used */
 } md_tensor;
 
 int64_t md_tensor_size(const md_tensor *t); /* elements */

@@ -342,10 +342,11 @@ START_TEST(gains_and_the_embedding_take_the_path_of_adamw) {
 END_TEST
 
 /* More than one batch of matrices, by the kernels that training uses; threads 0: without a pool. */
-static training train_large(int threads) {
+static training train_large(int threads, const char *dtype) {
     static const shape shapes[] = {{300, 300}, {300, 500}, {290, 300}, {500, 300}, {40, 32}};
     static md_kernels kernels;
     assert_ok(md_kernels_init(&kernels, NULL, &err));
+    assert_ok(md_kernels_set_dtype(&kernels, dtype, &err));
     training t = {.params = new_params(shapes, 5)};
     t.optimizer = new_optimizer(t.params, &kernels, muon_options());
     md_pool *pool = threads ? md_pool_new(threads, &err) : NULL;
@@ -355,12 +356,22 @@ static training train_large(int threads) {
 }
 
 START_TEST(one_thread_and_three_give_the_same_bits) {
-    training none = train_large(0), one = train_large(1), three = train_large(3);
+    training none = train_large(0, "f32"), one = train_large(1, "f32");
+    training three = train_large(3, "f32");
     assert_same_bits(one, three);
     assert_same_bits(none, three);
     release(none);
     release(one);
     release(three);
+}
+END_TEST
+
+/* Rounded to bf16 the iteration diverges, so it must not see the training's bf16 products. */
+START_TEST(bf16_products_change_nothing) {
+    training f32 = train_large(1, "f32"), bf16 = train_large(1, "bf16");
+    assert_same_bits(f32, bf16);
+    release(f32);
+    release(bf16);
 }
 END_TEST
 
@@ -415,6 +426,7 @@ int main(void) {
     suite_case(s, three_steps_agree_with_plain_double_precision);
     suite_case(s, gains_and_the_embedding_take_the_path_of_adamw);
     suite_case(s, one_thread_and_three_give_the_same_bits);
+    suite_case(s, bf16_products_change_nothing);
     suite_case(s, saved_state_continues_with_the_same_bits);
     suite_case(s, a_gradient_that_is_not_finite_changes_nothing_but_the_gradients);
     return suite_run(s);

@@ -85,7 +85,10 @@ void md_plan_training(md_train_settings *s, md_options *o, const md_corpus_stats
                       const md_model_config *c) {
     int64_t tokens_per_step = s->batch_size * s->accum * s->seq_len;
     if (s->time <= 0) choose(o, "steps", &s->steps, choose_steps(stats, c, tokens_per_step));
-    choose_rate(o, "lr", &s->lr, fmin(4e-3, 2e-3 * sqrt(128.0 / c->dim)));
+    bool muon = !strcmp(s->optimizer, "muon");
+    double narrow = fmin(2, sqrt(128.0 / c->dim)); /* wider models want smaller steps */
+    choose_rate(o, "lr", &s->lr, (muon ? 4e-3 : 2e-3) * narrow);
+    if (muon) choose_rate(o, "muon_lr", &s->muon_lr, 0.04 * fmin(1, narrow));
     if (s->time > 0) {
         choose(o, "warmup", &s->warmup, 50);
         return; /* intervals are shares of the time */

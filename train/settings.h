@@ -34,10 +34,10 @@
     X(INT, stop_at, 0, 1, 1e12, "stop and save after this step of a longer schedule") \
     X(INT, batch_size, 0, 1, 65536, "sequences in a micro-batch") \
     X(INT, accum, 1, 1, 65536, "micro-batches per optimizer step") \
-    X(CHOICE, optimizer, "adamw", 0, 0, \
+    X(CHOICE, optimizer, "muon", 0, 0, \
       "adamw|muon: update rule; muon orthogonalises the updates of the blocks' matrices") \
     X(REAL, lr, 0, 1e-9, 10, "peak learning rate") \
-    X(REAL, muon_lr, 0.02, 1e-9, 10, "peak learning rate of the blocks' matrices with muon") \
+    X(REAL, muon_lr, 0, 1e-9, 10, "peak learning rate of the blocks' matrices with muon") \
     X(CHOICE, lr_schedule, "cosine", 0, 0, "cosine|linear|constant|wsd: after the warm-up") \
     X(INT, warmup, 0, 1, 1e9, "steps of linear warm-up") \
     X(CHOICE, dtype, "f32", 0, 0, "f32|bf16: operands of matrix products; sums stay f32") \

@@ -14,7 +14,7 @@
 enum {
     SAMPLE_TOKENS = 96,
     SAMPLE_STEPS = 48,
-    QUICK_WINDOWS = 256,
+    QUICK_WINDOWS = 128,
     QUICK_DRAWS = 2, /* validation during training */
     THOROUGH_WINDOWS = 4096,
     THOROUGH_DRAWS = 4 /* the final report */
