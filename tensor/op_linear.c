@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* Columns of a tile. Fixed, so that tiles (and bits) do not depend on the number of threads. */
-enum { COL_TILE = 512, GRAD_TILE = 128 };
+/* Sizes of tiles. Fixed by the shape, so that they (and bits) do not depend on the threads. */
+enum { COL_TILE = 512, GRAD_ROWS = 96, GRAD_TASKS = 8 };
 
 typedef struct linear_job {
     md_tape *tape;
@@ -13,7 +13,8 @@ typedef struct linear_job {
     int64_t col_tiles;
     int K, M;
     const md_real *x, *w, *residual, *dy;
-    const void *packed; /* w^T (forward) or w (backward) */
+    const void *packed; /* w^T (forward); w, then x (backward) */
+    int grad_cols;      /* columns of a tile of dw */
     md_real *y, *dx, *dw;
     bool add;
 } linear_job;
@@ -76,18 +77,30 @@ static void input_tile(void *context, int64_t task, int worker) {
 static void weight_tile(void *context, int64_t task, int worker) {
     const linear_job *j = context;
     (void)worker;
-    int64_t row = task / j->col_tiles * GRAD_TILE, col = task % j->col_tiles * GRAD_TILE;
-    j->k->gemm(&(md_gemm){.trans_a = true,
-                          .m = tile_size(j->M, GRAD_TILE, task / j->col_tiles),
-                          .n = tile_size(j->K, GRAD_TILE, task % j->col_tiles),
-                          .k = (int)j->tiles.rows,
-                          .a = j->dy + row,
-                          .lda = j->M,
-                          .b = j->x + col,
-                          .ldb = j->K,
-                          .add = j->add,
-                          .c = j->dw + row * j->K + col,
-                          .ldc = j->K});
+    int64_t row = task / j->col_tiles * GRAD_ROWS, col = task % j->col_tiles * j->grad_cols;
+    j->k->gemm_packed(&(md_gemm){.trans_a = true,
+                                 .m = tile_size(j->M, GRAD_ROWS, task / j->col_tiles),
+                                 .n = tile_size(j->K, j->grad_cols, task % j->col_tiles),
+                                 .k = (int)j->tiles.rows,
+                                 .a = j->dy + row,
+                                 .lda = j->M,
+                                 .packed = j->packed,
+                                 .packed_col = (int)col,
+                                 .add = j->add,
+                                 .c = j->dw + row * j->K + col,
+                                 .ldc = j->K});
+}
+
+/* Tall matrices are cut into rows alone; small ones also into columns, in whole panels, to give
+ * several threads something to do. */
+static void weight_gradient(md_tape *tape, linear_job *j) {
+    int64_t row_tiles = tile_count(j->M, GRAD_ROWS), panel = j->k->panel;
+    int64_t pieces = tile_count(GRAD_TASKS, row_tiles);
+    j->grad_cols = (int)(tile_count(tile_count(j->K, pieces), panel) * panel);
+    j->col_tiles = tile_count(j->K, j->grad_cols);
+    md_pack pack = {.n = j->K, .k = (int)j->tiles.rows, .b = j->x, .ldb = j->K};
+    j->packed = md_tape_pack(tape, 0, pack);
+    if (j->packed) md_tape_parallel(tape, row_tiles * j->col_tiles, weight_tile, j);
 }
 
 typedef struct linear_node {
@@ -112,10 +125,7 @@ static void linear_backward(md_tape *tape, md_node *node) {
         md_tape_parallel(tape, j.tiles.count * j.col_tiles, input_tile, &j);
     }
     j.dw = md_grad_begin(tape, n->w, &j.add);
-    if (j.dw) {
-        j.col_tiles = tile_count(j.K, GRAD_TILE);
-        md_tape_parallel(tape, tile_count(j.M, GRAD_TILE) * j.col_tiles, weight_tile, &j);
-    }
+    if (j.dw) weight_gradient(tape, &j);
     md_grad_pass(tape, node->out, n->residual);
 }
 

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { CE_ROWS = 128, CE_COLS = 128 };
+enum { CE_ROWS = 128, CE_COLS = 48 };
 static const int64_t LOGITS = 1 << 22;
 
 typedef struct ce_job {
@@ -17,6 +17,7 @@ typedef struct ce_job {
     int C, V;
     const md_real *h, *w;
     const void *packed, *packed_back; /* w^T and w */
+    const void *packed_h;             /* the chunk of h */
     const md_cross_entropy_args *args;
     md_real *logits; /* [rows, V] */
     md_real *loss;   /* [N] */
@@ -56,18 +57,16 @@ static void weight_tile(void *context, int64_t tile, int worker) {
     const ce_job *j = context;
     (void)worker;
     int64_t v = tile * CE_COLS;
-    int cols = (int)(j->V - v < CE_COLS ? j->V - v : CE_COLS);
-    j->k->gemm(&(md_gemm){.trans_a = true,
-                          .m = cols,
-                          .n = j->C,
-                          .k = (int)j->rows,
-                          .a = j->logits + v,
-                          .lda = j->V,
-                          .b = j->h + j->first * j->C,
-                          .ldb = j->C,
-                          .add = j->add_dw,
-                          .c = j->dw + v * j->C,
-                          .ldc = j->C});
+    j->k->gemm_packed(&(md_gemm){.trans_a = true,
+                                 .m = (int)(j->V - v < CE_COLS ? j->V - v : CE_COLS),
+                                 .n = j->C,
+                                 .k = (int)j->rows,
+                                 .a = j->logits + v,
+                                 .lda = j->V,
+                                 .packed = j->packed_h,
+                                 .add = j->add_dw,
+                                 .c = j->dw + v * j->C,
+                                 .ldc = j->C});
 }
 
 typedef struct ce_node {
@@ -95,6 +94,9 @@ static void run_chunks(md_tape *tape, ce_job *j, int64_t N, int64_t chunk) {
         j->rows = N - j->first < chunk ? N - j->first : chunk;
         md_tape_parallel(tape, (j->rows + CE_ROWS - 1) / CE_ROWS, row_tile, j);
         if (!j->dw) continue;
+        md_pack pack = {.n = j->C, .k = (int)j->rows, .b = j->h + j->first * j->C, .ldb = j->C};
+        j->packed_h = md_tape_pack(tape, 2, pack);
+        if (!j->packed_h) return;
         md_tape_parallel(tape, (j->V + CE_COLS - 1) / CE_COLS, weight_tile, j);
         j->add_dw = true;
     }

@@ -51,7 +51,7 @@ md_real *md_tape_scratch(md_tape *tape, int worker);
 
 /* op(B) packed for gemm_packed, in parallel, in memory of the tape that stays valid until the same
  * slot is packed again; p->to is ignored. NULL when out of memory. */
-enum { MD_PACK_SLOTS = 2 };
+enum { MD_PACK_SLOTS = 3 };
 const void *md_tape_pack(md_tape *tape, int slot, md_pack p);
 
 /* The key of the next dropout operator in this step. */

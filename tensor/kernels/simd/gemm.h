@@ -20,6 +20,14 @@
 #ifdef SIMD_BF16_DOT
 enum { UNIT = 2 }; /* numbers in a unit */
 #define MULTIPLY_ADD(sum, x, y) ((vf)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(x), (__m512bh)(y)))
+
+/* Lane l: lo[l] and hi[l] as bf16, to the nearest, lo in the lower half. */
+static inline vf v_pair(vf lo, vf hi) {
+    static const short order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                    8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)hi, (__m512)lo);
+    return (vf)_mm512_permutexvar_epi16(_mm512_loadu_si512(order), both);
+}
 #else
 enum { UNIT = 1 };
 #define MULTIPLY_ADD(sum, x, y) ((sum) + (x) * (y))
@@ -78,8 +86,7 @@ static __attribute__((noinline)) void micro_columns(int64_t units, const float *
 static inline vf units_along(const float *x, bool rounded) {
 #ifdef SIMD_BF16_DOT
     (void)rounded;
-    vf a = v_load(x), b = v_load(x + SIMD_LANES);
-    return v_pair(v_even(a, b), v_odd(a, b));
+    return (vf)_mm512_cvtne2ps_pbh((__m512)v_load(x + SIMD_LANES), (__m512)v_load(x));
 #else
     return rounded ? v_round_bf16(v_load(x)) : v_load(x);
 #endif
@@ -89,7 +96,8 @@ static inline vf units_along(const float *x, bool rounded) {
 static inline vf units_across(const float *x, int64_t ld, int deep, bool rounded) {
 #ifdef SIMD_BF16_DOT
     (void)rounded;
-    return v_pair(v_load(x), deep > 1 ? v_load(x + ld) : (vf){0});
+    vf next = deep > 1 ? v_load(x + ld) : (vf){0};
+    return v_pair(v_load(x), next);
 #else
     (void)ld, (void)deep;
     return rounded ? v_round_bf16(v_load(x)) : v_load(x);

@@ -66,12 +66,6 @@ static inline vf v_round_bf16(vf x) {
     return (vf)(((nan & quiet) | (~nan & rounded)) & ~0xffff);
 }
 
-/* Two bf16 numbers in each lane, lo in the lower half. */
-static inline vf v_pair(vf lo, vf hi) {
-    vi low = ((vi)v_round_bf16(lo) >> 16) & 0xffff;
-    return (vf)(low | (vi)v_round_bf16(hi));
-}
-
 /* A lane that is NaN in a or in b is NaN. */
 static inline vf v_max(vf a, vf b) {
     return v_select((a < b) | (b != b), b, a);

@@ -26,14 +26,4 @@ static inline __attribute__((always_inline)) void v_transpose(vf v[SIMD_LANES]) 
 #endif
 }
 
-/* Elements 0, 2, 4, ... and 1, 3, 5, ... of a followed by b. */
-#define EVERY_SECOND(l, from) (2 * (l) + (from))
-static inline vf v_even(vf a, vf b) {
-    return __builtin_shufflevector(a, b, LANES(EVERY_SECOND, 0));
-}
-
-static inline vf v_odd(vf a, vf b) {
-    return __builtin_shufflevector(a, b, LANES(EVERY_SECOND, 1));
-}
-
 #endif
