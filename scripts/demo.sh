@@ -10,8 +10,10 @@ cmake -S "$root" -B "$root/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMDLM_TES
 cmake --build "$root/build" --target mdlm
 
 cd "$root/build"
-./mdlm train "$root/corpora/tales.txt" --run demo-run --overwrite --time "${seconds}s"
+./mdlm train "$root/corpora/tales.txt" --run demo-run --overwrite --time "${seconds}s" \
+  --tokenizer bpe --vocab-size 1024 --seq-len 64 --dtype bf16
 echo
-./mdlm generate --run demo-run --blocks 8 --steps 128 --temperature 0.8 --prompt "Once "
+./mdlm generate --run demo-run --blocks 8 --sampler confidence --temperature 0.6 \
+  --num-samples 3 --prompt "Once upon a time"
 echo
 echo "The model is in $root/build/demo-run. More: $root/build/mdlm --help" >&2
