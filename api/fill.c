@@ -47,8 +47,7 @@ static mdlm_status lay_out(layout *l, const mdlm_model *m, const mdlm_span *span
             return md_fail(err, MDLM_USAGE, "span %zu must be one of text, ids or a hole", i + 1);
         if (s->hole > c->seq_len)
             return md_fail(err, MDLM_USAGE,
-                           "a hole of %d tokens is longer than the %d tokens that "
-                           "this model was trained on",
+                           "%d new tokens are more than the %d that this model was trained on",
                            s->hole, c->seq_len);
         if (s->hole) MD_TRY(add_hole(l, c->mask_id, s->hole, err));
         if (s->ids) MD_TRY(add_ids(l, m, s, err));

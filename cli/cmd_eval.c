@@ -78,24 +78,26 @@ static const cJSON *sources_of(const md_corpus *corpus) {
     return cJSON_GetObjectItemCaseSensitive(md_corpus_json(corpus), "sources");
 }
 
-/* Whether a plain file is one of a corpus's sources. */
-static bool is_source(const md_corpus *corpus, const char *path) {
+/* Whether a plain file is all of a corpus. */
+static bool is_whole(const md_corpus *corpus, const char *path) {
     char text[32];
     uint64_t hash;
-    if (!corpus || md_is_dir(path) || md_file_hash(path, &hash, NULL) != MDLM_OK) return false;
+    if (!corpus || cJSON_GetArraySize(sources_of(corpus)) != 1) return false;
+    if (md_is_dir(path) || md_file_hash(path, &hash, NULL) != MDLM_OK) return false;
     snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
     return has_hash(sources_of(corpus), text);
 }
 
-/* The same for anything that can be packed: .gz, .jsonl, folders. */
-static bool is_part_of(const md_corpus *whole, const md_corpus *part) {
+/* How many sources of a packed corpus are also sources of another: .gz, .jsonl, folders too. */
+static int shared_sources(const md_corpus *whole, const md_corpus *part) {
     const cJSON *source;
-    if (!whole || !cJSON_GetArraySize(sources_of(part))) return false;
+    int count = 0;
+    if (!whole) return 0;
     cJSON_ArrayForEach(source, sources_of(part)) {
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(source, "hash");
-        if (!cJSON_IsString(item) || !has_hash(sources_of(whole), item->valuestring)) return false;
+        count += cJSON_IsString(item) && has_hash(sources_of(whole), item->valuestring);
     }
-    return true;
+    return count;
 }
 
 /* The corpus that the model was trained on, or NULL where it is not kept. */
@@ -164,9 +166,11 @@ static mdlm_status choose_corpus(job *j, mdlm_error *err) {
                          j->cli->model);
         goto done;
     }
-    if (path && !is_source(own, path)) {
+    if (path && !is_whole(own, path)) {
         MD_GOTO(done, status, pack(j, path, &other, err));
-        if (!is_part_of(own, other)) {
+        int shared = shared_sources(own, other), all = cJSON_GetArraySize(sources_of(other));
+        if (!shared || shared != all || all != cJSON_GetArraySize(sources_of(own))) {
+            if (shared) md_cli_note(j->cli, "note: the model was trained on part of this text");
             j->corpus = other, other = NULL;
             goto done;
         }
@@ -253,8 +257,9 @@ static mdlm_status print_json(const job *j, const md_evaluation *e, mdlm_error *
     md_json_put_real(&line, "nelbo_nats_per_byte", e->nats_per_byte);
     md_json_put_real(&line, "bits_per_byte", e->bits_per_byte);
     md_json_put_real(&line, "perplexity", e->perplexity);
-    md_json_put_real(&line, "stderr_mc", e->nelbo.stderr_mc);
-    md_json_put_real(&line, "stderr_data", e->nelbo.stderr_data);
+    /* null where there is no error to be had: one draw, one document */
+    md_json_put_real(&line, "stderr_mc", j->opt->mc < 2 ? NAN : e->nelbo.stderr_mc);
+    md_json_put_real(&line, "stderr_data", e->nelbo.groups < 2 ? NAN : e->nelbo.stderr_data);
     md_json_put_int(&line, "tokens", e->nelbo.tokens);
     md_json_put_int(&line, "bytes", e->bytes);
     md_json_put_string(&line, "method", j->opt->method);

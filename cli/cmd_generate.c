@@ -70,8 +70,9 @@ static mdlm_status no_divisor(const char *flag, int64_t wanted, int64_t length, 
                    flag, (long long)wanted, (long long)length, (long long)below, (long long)above);
 }
 
-/* Length and blocks from whichever of --length, --blocks and --block-length were given. A length
- * that nobody chose is rounded down so that the blocks fit. */
+/* Length and blocks from whichever of --length, --blocks and --block-length were given. After a
+ * prompt, whose tokens nobody counts, a length that nobody chose is rounded down to whole blocks.
+ */
 static mdlm_status plan(job *j, mdlm_error *err) {
     const generate_options *opt = j->opt;
     int32_t *ids = NULL;
@@ -83,7 +84,7 @@ static mdlm_status plan(job *j, mdlm_error *err) {
     int64_t unit = by_length ? opt->block_length : blocks;
     if (length < 1) {
         length = (int64_t)used < room ? room - (int64_t)used : 1;
-        length = length < unit ? unit : length - length % unit;
+        if (used > 0) length = length < unit ? unit : length - length % unit;
         if (by_length && given(j, "blocks")) length = blocks * opt->block_length;
     }
     if (length % unit != 0) {

@@ -7,7 +7,7 @@
 #define SCORE_OPTIONS(X) \
     X(TEXT, prompt, "", 0, 0, "what is given; may be empty") \
     X(TEXT, response, "", 0, 0, "what is scored") \
-    X(INT, mc, 128, 1, 100000, "noise levels drawn; at least 2 for an error")
+    X(INT, mc, 128, 2, 100000, "noise levels drawn")
 
 typedef struct score_options {
     SCORE_OPTIONS(MD_OPTION_FIELD)
@@ -20,8 +20,8 @@ static const md_option table[] = {SCORE_OPTIONS(MD_OPTION_ROW){0}};
 static mdlm_status print_json(const mdlm_score_result *r, mdlm_error *err) {
     md_json_line line;
     md_json_begin(&line);
-    md_json_put_real(&line, "log_prob_nats", -r->nelbo);
-    md_json_put_real(&line, "log_prob_nats_per_token", -r->nelbo / r->tokens);
+    md_json_put_real(&line, "log_prob_nats", 0 - r->nelbo);
+    md_json_put_real(&line, "log_prob_nats_per_token", (0 - r->nelbo) / r->tokens);
     md_json_put_real(&line, "stderr_mc", r->stderr_mc);
     md_json_put_int(&line, "tokens", r->tokens);
     return md_json_end(&line, err);

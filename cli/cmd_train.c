@@ -45,9 +45,7 @@ static mdlm_status live_line(const md_train_event *e, md_buffer *out, mdlm_error
     MD_TRY(
         md_buffer_printf(out, err, "%s %s  ETA %s  train %.3f", bar, place, eta, e->train_nelbo));
     if (isfinite(e->val_nelbo)) MD_TRY(md_buffer_printf(out, err, "  val %.3f", e->val_nelbo));
-    double shown = isfinite(e->val_nelbo) ? e->val_nelbo : e->train_nelbo;
-    return md_buffer_printf(out, err, " nats/byte (%.3f bits)  %s tok/s", shown / NATS_PER_BIT,
-                            rate);
+    return md_buffer_printf(out, err, " nats/byte  %s tok/s", rate);
 }
 
 static mdlm_status plain_line(const md_train_event *e, md_buffer *out, mdlm_error *err) {
@@ -178,6 +176,7 @@ static mdlm_status train(md_cli *cli, const char **paths, size_t count, mdlm_err
         .paths = paths,
         .path_count = count,
         .seed = (uint64_t)cli->common.seed,
+        .seed_given = md_options_origin(cli->options, "seed") == MD_ORIGIN_GIVEN,
         .threads = cli->threads,
         .kernels = cli->kernels,
         .on_event = on_event,

@@ -36,13 +36,12 @@ typedef enum md_part { MD_PART_TRAIN, MD_PART_VAL } md_part;
 typedef struct md_pack_options {
     double val_fraction;  /* 0 <= f < 1 */
     const char *val_file; /* NULL or a file or folder that is the validation part */
-    bool doc_windows;     /* informational: stored for the loader (`--pack doc`) */
     /* Called now and then with bytes read so far and in total (0 if unknown); non-zero cancels.
      * May be NULL. */
     int (*on_progress)(void *user, int64_t done, int64_t total);
     void *user;
 } md_pack_options;
-md_pack_options md_pack_defaults(void); /* 0.1, NULL, false */
+md_pack_options md_pack_defaults(void); /* 0.1, NULL */
 
 /* What was packed, by part. */
 typedef struct md_part_stats {

@@ -120,7 +120,6 @@ cJSON *md_manifest_new(const md_tokenizer *tok, const md_pack_options *opt, cons
     bool ok = json && add_text(json, "format", FORMAT) && add_int(json, "version", VERSION) &&
               add(json, "tokenizer", new_tokenizer(tok)) &&
               add_int(json, "id_bits", md_id_bits(md_tokenizer_vocab_size(tok))) &&
-              add(json, "doc_windows", cJSON_CreateBool(opt->doc_windows)) &&
               add(json, "split", new_split(opt, split, tally->bytes)) &&
               add(json, "train", new_part(&stats->train)) &&
               add(json, "val", new_part(&stats->val)) && add(json, "sources", new_sources(tally));

@@ -13,7 +13,7 @@ cd "$root/build"
 ./mdlm train "$root/corpora/tales.txt" --run demo-run --overwrite --time "${seconds}s" \
   --tokenizer bpe --vocab-size 1024 --seq-len 64 --dtype bf16
 echo
-./mdlm generate --run demo-run --blocks 8 --sampler confidence --temperature 0.6 \
+./mdlm generate --run demo-run --length 48 --blocks 8 --sampler confidence --temperature 0.6 \
   --num-samples 3 --prompt "Once upon a time"
 echo
 echo "The model is in $root/build/demo-run. More: $root/build/mdlm --help" >&2

@@ -240,15 +240,15 @@ static void apply_band(void *context, int64_t task, int worker) {
         scale(r.size, 1 - p->args->lr * p->args->decay, w + i * r.stride);
     }
     p->muon->kernels.gemm(&(md_gemm){.add = true,
-                                      .m = r.count,
-                                      .n = r.size,
-                                      .k = x->side,
-                                      .a = left,
-                                      .lda = x->side,
-                                      .b = right,
-                                      .ldb = x->is.cols,
-                                      .c = w,
-                                      .ldc = x->is.cols});
+                                     .m = r.count,
+                                     .n = r.size,
+                                     .k = x->side,
+                                     .a = left,
+                                     .lda = x->side,
+                                     .b = right,
+                                     .ldb = x->is.cols,
+                                     .c = w,
+                                     .ldc = x->is.cols});
     for (int i = 0; i < r.count; i++) {
         const int64_t at = r.begin + i * r.stride;
         memset(x->is.grad + at, 0, (size_t)r.size * sizeof *x->is.grad);
@@ -275,16 +275,16 @@ static void gram_columns(void *context, int64_t task, int worker) {
     md_real *square = square_of(x, POWER);
     (void)worker;
     p->muon->kernels.gemm(&(md_gemm){.trans_a = x->tall,
-                                      .trans_b = !x->tall,
-                                      .m = s->begin + s->size,
-                                      .n = s->size,
-                                      .k = x->length,
-                                      .a = x->is.grad,
-                                      .lda = x->is.cols,
-                                      .b = x->is.grad + s->begin * step,
-                                      .ldb = x->is.cols,
-                                      .c = square + s->begin,
-                                      .ldc = x->side});
+                                     .trans_b = !x->tall,
+                                     .m = s->begin + s->size,
+                                     .n = s->size,
+                                     .k = x->length,
+                                     .a = x->is.grad,
+                                     .lda = x->is.cols,
+                                     .b = x->is.grad + s->begin * step,
+                                     .ldb = x->is.cols,
+                                     .c = square + s->begin,
+                                     .ldc = x->side});
     mirror(x->side, s, square);
 }
 
@@ -292,14 +292,14 @@ static void gram_columns(void *context, int64_t task, int worker) {
 static void multiply(const pass *p, const strip *s, int left, int right, int out) {
     const matrix *x = &p->muon->list[s->matrix];
     p->muon->kernels.gemm(&(md_gemm){.m = s->begin + s->size,
-                                      .n = s->size,
-                                      .k = x->side,
-                                      .a = square_of(x, left),
-                                      .lda = x->side,
-                                      .b = square_of(x, right) + s->begin,
-                                      .ldb = x->side,
-                                      .c = square_of(x, out) + s->begin,
-                                      .ldc = x->side});
+                                     .n = s->size,
+                                     .k = x->side,
+                                     .a = square_of(x, left),
+                                     .lda = x->side,
+                                     .b = square_of(x, right) + s->begin,
+                                     .ldb = x->side,
+                                     .c = square_of(x, out) + s->begin,
+                                     .ldc = x->side});
 }
 
 /* B = a I + b A + c A^2 */

@@ -86,7 +86,8 @@ typedef struct md_st_source {
 /* `metadata`: an object of strings, or NULL. MDLM_USAGE when two tensors share a name. */
 mdlm_status md_safetensors_write(const char *path, const md_st_source *list, int count,
                                  const cJSON *metadata, mdlm_error *err);
-/* All parameters as F32 with values from an array as long as the slab. */
+/* All parameters as F32, marked {"format": "pt"} as PyTorch's loaders want, with values from an
+ * array as long as the slab. */
 mdlm_status md_safetensors_write_params(const char *path, const md_params *params,
                                         const char *prefix, const md_real *values, mdlm_error *err);
 

@@ -175,14 +175,20 @@ mdlm_status md_safetensors_write_params(const char *path, const md_params *param
     float *copy = NULL;
     mdlm_status status = MDLM_RUNTIME;
     md_st_source *list = NULL;
+    cJSON *metadata = cJSON_CreateObject(); /* some loaders insist on it */
     char **names = md_alloc((size_t)count, sizeof *names, err);
     if (!names) goto done;
     if (!(list = md_alloc((size_t)count, sizeof *list, err))) goto done;
     const float *floats = as_floats(values, md_params_size(params), &copy, err);
     if (!floats) goto done;
     MD_GOTO(done, status, list_params(params, prefix, floats, names, list, err));
-    status = md_safetensors_write(path, list, count, NULL, err);
+    if (cJSON_AddStringToObject(metadata, "format", "pt")) {
+        status = md_safetensors_write(path, list, count, metadata, err);
+    } else {
+        status = md_fail(err, MDLM_RUNTIME, "out of memory: cannot write '%s'", path);
+    }
 done:
+    cJSON_Delete(metadata);
     for (int i = 0; names && i < count; i++) md_free(names[i]);
     md_free(names);
     md_free(list);

@@ -559,6 +559,8 @@ START_TEST(parameters_survive_a_round_trip) {
     assert_ok(md_safetensors_write_params(path, params, "model.", md_params_values(params), &err));
     md_safetensors *f = open_file();
     ck_assert_int_eq(md_safetensors_find(f, "model.z.weight")->dtype, MD_ST_F32);
+    const cJSON *metadata = md_safetensors_metadata(f);
+    ck_assert_str_eq(cJSON_GetObjectItemCaseSensitive(metadata, "format")->valuestring, "pt");
     md_safetensors_close(f);
     assert_ok(md_safetensors_load_params(path, params, "model.", values, &err));
     ck_assert_mem_eq(values, md_params_values(params), sizeof values);

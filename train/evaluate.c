@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 
-enum { CALLS = 8 }; /* network calls between two looks at on_progress, roughly */
+enum { CALLS = 2 }; /* network calls between two looks at on_progress, roughly */
 
 /* The windows of an evaluation: `count` of `total`, `room` at a time. */
 typedef struct windows {

@@ -293,18 +293,18 @@ static mdlm_status housekeeping(run *r, double before) {
     bool last = finished(r);
     if (last || due(r, r->set->eval_every, before, p)) MD_TRY(validate(r));
     if (!last && r->task->sample && due(r, r->set->sample_every, before, p)) MD_TRY(show_sample(r));
-    if (last || r->stop || r->now.step == r->set->stop_at || due(r, r->set->save_every, before, p))
+    if (last || r->stop || r->now.step == 1 || r->now.step == r->set->stop_at ||
+        due(r, r->set->save_every, before, p))
         MD_TRY(save(r));
     r->now.seconds = md_now() - r->started;
     return MDLM_OK;
 }
 
 static mdlm_status iterate(run *r) {
-    while (!finished(r) && !r->stop) {
+    while (!finished(r) && !r->stop && (!r->set->stop_at || r->now.step < r->set->stop_at)) {
         double before = progress(r);
         MD_TRY(train_step(r));
         MD_TRY(housekeeping(r, before));
-        if (r->set->stop_at > 0 && r->now.step >= r->set->stop_at) break;
     }
     return MDLM_OK;
 }

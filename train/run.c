@@ -1,70 +1,26 @@
 /* train/run.c: see run.h. */
 #include "train/run.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "train/run_folder.h"
 
 static const char RUN_FILE[] = "run.json";
 
 /* Said anew by every call, so not taken from an earlier one. */
 static const char *const per_call[] = {"resume", "overwrite", "stop_at", "init", NULL};
 
+/* Training settings that the saved state depends on. */
+static const char *const fixed[] = {"optimizer",      "ema",       "batch_size", "accum",
+                                    "noise_schedule", "objective", NULL};
+
 static bool in_list(const char *const *list, const char *name) {
     for (; *list; list++) {
         if (!strcmp(*list, name)) return true;
     }
     return false;
-}
-
-bool md_run_exists(const char *run) {
-    char *path = md_path_join(run, RUN_FILE, NULL);
-    bool exists = path && md_file_exists(path);
-    md_free(path);
-    return exists;
-}
-
-mdlm_status md_run_check_free(const char *run, bool overwrite, mdlm_error *err) {
-    if (!md_file_exists(run)) return MDLM_OK;
-    if (!md_is_dir(run)) return md_fail(err, MDLM_WRITE, "'%s' is a file, not a folder", run);
-    if (md_run_exists(run)) {
-        if (overwrite) return MDLM_OK;
-        return md_fail(err, MDLM_USAGE,
-                       "'%s' holds a run: go on with --resume, replace it with "
-                       "--overwrite, or choose another --run",
-                       run);
-    }
-    md_names names = {0};
-    MD_TRY(md_dir_list(run, &names, err));
-    bool empty = names.count == 0;
-    md_names_release(&names);
-    if (empty) return MDLM_OK;
-    return md_fail(err, MDLM_USAGE, "'%s' is a folder with other files in it: choose another --run",
-                   run);
-}
-
-mdlm_status md_run_stage(const char *run, char **staging, mdlm_error *err) {
-    md_buffer name = {0};
-    size_t n = strlen(run);
-    while (n > 1 && run[n - 1] == '/') n--;
-    mdlm_status status = md_buffer_append(&name, run, n, err);
-    if (status == MDLM_OK) status = md_buffer_printf(&name, err, ".new-%ld", (long)getpid());
-    if (status == MDLM_OK) status = md_dir_remove(name.data, err);
-    if (status == MDLM_OK) status = md_dir_make(name.data, err);
-    if (status == MDLM_OK) *staging = md_buffer_take(&name);
-    md_buffer_release(&name);
-    return status;
-}
-
-mdlm_status md_run_publish(const char *staging, const char *run, mdlm_error *err) {
-    MD_TRY(md_dir_sync(staging, err));
-    if (md_file_exists(run)) MD_TRY(md_dir_remove(run, err));
-    if (rename(staging, run) == 0) return MDLM_OK;
-    return md_fail_errno(err, MDLM_WRITE, "cannot rename '%s' to '%s'", staging, run);
 }
 
 mdlm_status md_run_write(const md_train_request *request, const char *folder, const cJSON *corpus,
@@ -110,11 +66,12 @@ static bool table_has(const md_option *table, const char *name) {
     return false;
 }
 
-/* The command line may repeat what shapes model and data, but not change it. */
+/* The command line may repeat what shapes model, data and state, but not change it. */
 static mdlm_status check_same(const md_train_request *request, const cJSON *stored,
                               const cJSON *current, mdlm_error *err) {
     const char *name = stored->string;
-    if (!table_has(md_model_settings_table, name) && !table_has(md_data_settings_table, name))
+    if (!table_has(md_model_settings_table, name) && !table_has(md_data_settings_table, name) &&
+        !in_list(fixed, name))
         return MDLM_OK;
     if (md_options_origin(request->options, name) != MD_ORIGIN_GIVEN) return MDLM_OK;
     const cJSON *now = cJSON_GetObjectItemCaseSensitive(current, name);
@@ -168,10 +125,41 @@ mdlm_status md_run_read(const md_train_request *request, uint64_t *seed, mdlm_er
         status = md_fail(err, MDLM_INPUT, "'%s': options is missing or no object", path);
         goto done;
     }
+    if (request->seed_given && request->seed != (uint64_t)value) {
+        status =
+            md_fail(err, MDLM_USAGE, "'%s' was started with seed %.0f and cannot go on with %llu",
+                    request->run, value, (unsigned long long)request->seed);
+        goto done;
+    }
     *seed = (uint64_t)value;
     if (request->options) status = take_options(request, path, stored, err);
 done:
     cJSON_Delete(root);
     md_free(path);
     return status;
+}
+
+/* Whether `path` is a source of the corpus, or a folder of sources. */
+static bool is_source(const cJSON *sources, const char *path) {
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    const cJSON *source;
+    cJSON_ArrayForEach(source, sources) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(source, "path");
+        if (!cJSON_IsString(item) || strncmp(item->valuestring, path, n)) continue;
+        char next = item->valuestring[n];
+        if (next == 0 || next == '/') return true;
+    }
+    return false;
+}
+
+mdlm_status md_run_check_corpus(const md_train_request *request, const cJSON *corpus,
+                                mdlm_error *err) {
+    const cJSON *sources = cJSON_GetObjectItemCaseSensitive(corpus, "sources");
+    for (size_t i = 0; i < request->path_count; i++) {
+        if (is_source(sources, request->paths[i])) continue;
+        return md_fail(err, MDLM_USAGE, "'%s' was started on another corpus than '%s'",
+                       request->run, request->paths[i]);
+    }
+    return MDLM_OK;
 }

@@ -23,8 +23,7 @@
     X(TEXT, tokenizer, "bytes", 0, 0, "bytes, chars, bpe, or a tokenizer.json to reuse") \
     X(INT, vocab_size, 4096, 260, 1000000, "vocabulary to train with --tokenizer bpe") \
     X(FLAG, nfc, false, 0, 0, "normalise text to NFC (with bpe)") \
-    X(CHOICE, pack, "wrap", 0, 0, \
-      "wrap|doc: sequences run through document ends, or start at document starts") \
+    X(CHOICE, pack, "wrap", 0, 0, "wrap: sequences run through the ends of documents") \
     X(TEXT, val, "", 0, 0, "file or folder to validate on, in place of a part of the corpus") \
     X(REAL, val_fraction, 0.1, 0, 0.9, "share of the corpus kept for validation")
 

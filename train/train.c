@@ -2,19 +2,26 @@
 #include "train/train.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "train/plan.h"
 #include "train/run.h"
+#include "train/run_folder.h"
 #include "train/text_task.h"
 
 /* Everything that one training holds. */
 typedef struct session {
     md_train_request request;
     md_train_settings *set;
+    md_train_event_fn listener; /* the caller's */
+    void *listener_user;
     mdlm_error *err;
     char *staging; /* while a new run is prepared */
+    char *aside;   /* the old run that it replaces, until the new one has saved something */
+    bool unborn;   /* a new run that has saved nothing yet */
+    int lock;      /* descriptor of the run's folder; -1: none */
     md_pool *pool;
     md_kernels kernels;
     md_tape *tape;
@@ -33,14 +40,27 @@ static void release(session *s) {
     md_tokenizer_free(s->tokenizer);
     md_tape_free(s->tape);
     md_pool_free(s->pool);
+    if (s->unborn) md_run_undo(s->request.run, s->aside);
+    if (s->lock >= 0) close(s->lock);
     if (s->staging) md_dir_remove(s->staging, NULL);
     md_free(s->staging);
+    md_free(s->aside);
+}
+
+/* Passes events on; the first checkpoint makes a new run worth keeping. */
+static int relay(void *user, const md_train_event *e) {
+    session *s = user;
+    if (e->kind == MD_EVENT_SAVED && s->unborn) {
+        s->unborn = false;
+        if (s->aside) md_dir_remove(s->aside, NULL);
+    }
+    return s->listener ? s->listener(s->listener_user, e) : 0;
 }
 
 static int show_packing(void *user, int64_t done, int64_t total) {
     session *s = user;
     md_train_event e = {.kind = MD_EVENT_PACK, .done = done, .total = total};
-    if (s->request.on_event && s->request.on_event(s->request.user, &e)) s->stopped = true;
+    if (s->request.on_event(s->request.user, &e)) s->stopped = true;
     return s->stopped;
 }
 
@@ -53,6 +73,19 @@ static mdlm_status open_machine(session *s) {
     return s->tape ? MDLM_OK : MDLM_RUNTIME;
 }
 
+static mdlm_status announce(session *s) {
+    md_buffer text = {0};
+    md_corpus_stats stats = md_corpus_get_stats(s->corpus);
+    mdlm_status status =
+        md_plan_describe(s->set, s->request.options, &stats, &s->config, &text, s->err);
+    md_train_event e = {.kind = MD_EVENT_PLAN, .text = text.data};
+    if (status == MDLM_OK && s->request.on_event(s->request.user, &e)) {
+        status = md_fail(s->err, MDLM_CANCELLED, "stopped before the first step");
+    }
+    md_buffer_release(&text);
+    return status;
+}
+
 /* --- a new run ------------------------------------------------------------------------------- */
 
 static mdlm_status make_tokenizer(session *s) {
@@ -60,6 +93,11 @@ static mdlm_status make_tokenizer(session *s) {
     if (*s->set->init) return md_tokenizer_load(s->set->init, &s->tokenizer, s->err);
     if (!strcmp(name, "bytes")) return md_tokenizer_bytes(&s->tokenizer, s->err);
     bool chars = !strcmp(name, "chars"), bpe = !strcmp(name, "bpe");
+    if (!chars && !bpe && !md_file_exists(name))
+        return md_fail(s->err, MDLM_INPUT,
+                       "--tokenizer '%s' is neither bytes, chars, bpe nor a "
+                       "file",
+                       name);
     if (!chars && !bpe) return md_tokenizer_load(name, &s->tokenizer, s->err);
     md_reader *reader = NULL;
     MD_TRY(md_reader_open(s->request.paths, s->request.path_count, &reader, s->err));
@@ -77,7 +115,6 @@ static mdlm_status pack_corpus(session *s) {
     md_corpus_stats stats;
     pack.val_fraction = s->set->val_fraction;
     pack.val_file = *s->set->val ? s->set->val : NULL;
-    pack.doc_windows = !strcmp(s->set->pack, "doc");
     pack.on_progress = show_packing;
     pack.user = s;
     char *data = md_path_join(s->staging, "data", s->err);
@@ -134,11 +171,15 @@ static mdlm_status make_network(session *s) {
     return MDLM_OK;
 }
 
+static mdlm_status write_run(session *s, const char *folder) {
+    return md_run_write(&s->request, folder, md_corpus_json(s->corpus), s->kernels.name,
+                        md_model_config_parameters(&s->config), s->err);
+}
+
 static mdlm_status write_description(session *s, const char *folder) {
     MD_TRY(md_model_config_save(&s->config, folder, s->err));
     MD_TRY(md_tokenizer_save(s->tokenizer, folder, s->config.seq_len, s->err));
-    return md_run_write(&s->request, folder, md_corpus_json(s->corpus), s->kernels.name,
-                        md_model_config_parameters(&s->config), s->err);
+    return write_run(s, folder);
 }
 
 /* The mapped corpus moves with its folder, so it stays open across the rename. */
@@ -150,6 +191,10 @@ static mdlm_status start_run(session *s) {
         return md_fail(s->err, MDLM_USAGE, "--steps and --time exclude each other");
     if (s->request.path_count == 0)
         return md_fail(s->err, MDLM_USAGE, "there is no corpus: mdlm train corpus.txt");
+    if (s->set->val_fraction == 0 && !*s->set->val)
+        return md_fail(s->err, MDLM_USAGE,
+                       "--val-fraction 0 leaves nothing to validate on: give "
+                       "--val FILE");
     MD_TRY(md_run_check_free(s->request.run, s->set->overwrite, s->err));
     MD_TRY(md_run_stage(s->request.run, &s->staging, s->err));
     MD_TRY(make_tokenizer(s));
@@ -159,11 +204,13 @@ static mdlm_status start_run(session *s) {
     md_corpus_stats stats = md_corpus_get_stats(s->corpus);
     md_plan_training(s->set, s->request.options, &stats, &s->config);
     MD_TRY(make_network(s));
+    MD_TRY(announce(s));
     MD_TRY(write_description(s, s->staging));
-    MD_TRY(md_run_publish(s->staging, s->request.run, s->err));
+    MD_TRY(md_run_publish(s->staging, s->request.run, &s->aside, s->err));
     md_free(s->staging);
     s->staging = NULL;
-    return MDLM_OK;
+    s->unborn = true;
+    return md_run_lock(s->request.run, &s->lock, s->err);
 }
 
 /* --- an earlier run -------------------------------------------------------------------------- */
@@ -172,7 +219,9 @@ static mdlm_status reopen_run(session *s) {
     const char *run = s->request.run;
     if (s->set->overwrite)
         return md_fail(s->err, MDLM_USAGE, "--resume and --overwrite exclude each other");
+    if (*s->set->init) return md_fail(s->err, MDLM_USAGE, "--resume and --init exclude each other");
     MD_TRY(md_run_read(&s->request, &s->request.seed, s->err));
+    MD_TRY(md_run_lock(run, &s->lock, s->err));
     MD_TRY(md_tokenizer_load(run, &s->tokenizer, s->err));
     MD_TRY(md_model_config_load(run, &s->config, s->err));
     char *data = md_path_join(run, "data", s->err);
@@ -181,26 +230,15 @@ static mdlm_status reopen_run(session *s) {
     md_free(data);
     MD_TRY(status);
     MD_TRY(check_parts(s));
+    MD_TRY(md_run_check_corpus(&s->request, md_corpus_json(s->corpus), s->err));
     md_corpus_stats stats = md_corpus_get_stats(s->corpus);
     md_plan_training(s->set, s->request.options, &stats, &s->config);
-    return md_transformer_new(&s->config, true, &s->net, s->err);
+    MD_TRY(announce(s));
+    MD_TRY(md_transformer_new(&s->config, true, &s->net, s->err));
+    return write_run(s, run); /* what this call changed holds for the next one too */
 }
 
 /* --- both ------------------------------------------------------------------------------------ */
-
-static mdlm_status announce(session *s) {
-    if (!s->request.on_event) return MDLM_OK;
-    md_buffer text = {0};
-    md_corpus_stats stats = md_corpus_get_stats(s->corpus);
-    mdlm_status status =
-        md_plan_describe(s->set, s->request.options, &stats, &s->config, &text, s->err);
-    md_train_event e = {.kind = MD_EVENT_PLAN, .text = text.data};
-    if (status == MDLM_OK && s->request.on_event(s->request.user, &e)) {
-        status = md_fail(s->err, MDLM_CANCELLED, "stopped before the first step");
-    }
-    md_buffer_release(&text);
-    return status;
-}
 
 static mdlm_status make_task(session *s) {
     s->task = (md_text_task){.net = s->net,
@@ -220,7 +258,6 @@ static mdlm_status make_task(session *s) {
 static mdlm_status train(session *s, md_train_result *result) {
     MD_TRY(open_machine(s));
     MD_TRY(s->set->resume ? reopen_run(s) : start_run(s));
-    MD_TRY(announce(s));
     MD_TRY(make_task(s));
     md_task task = md_text_task_view(&s->task);
     md_loop loop = {.task = &task, .request = &s->request, .pool = s->pool, .tape = s->tape};
@@ -230,7 +267,14 @@ static mdlm_status train(session *s, md_train_result *result) {
 mdlm_status md_train_text(const md_train_request *request, md_train_result *result,
                           mdlm_error *err) {
     mdlm_error local = {0};
-    session s = {.request = *request, .set = request->settings, .err = err ? err : &local};
+    session s = {.request = *request,
+                 .set = request->settings,
+                 .listener = request->on_event,
+                 .listener_user = request->user,
+                 .err = err ? err : &local,
+                 .lock = -1};
+    s.request.on_event = relay;
+    s.request.user = &s;
     mdlm_status status = train(&s, result);
     release(&s);
     return status;

@@ -53,6 +53,7 @@ typedef struct md_train_request {
     const char *const *paths;    /* the corpus; none with resume */
     size_t path_count;
     uint64_t seed;
+    bool seed_given;     /* asked for, so that a resumed run must have the same */
     int threads;         /* >= 1 */
     const char *kernels; /* NULL: the best */
     md_train_event_fn on_event;

@@ -57,7 +57,10 @@ mdlm_status md_kernels_init(md_kernels *table, const char *name, mdlm_error *err
         if (name && !strcmp(name, *n)) break;
     }
     if (name && strcmp(name, t.name)) {
-        return md_fail(err, MDLM_USAGE, "there are no kernels '%s' for this processor", name);
+        return md_fail(err, MDLM_USAGE,
+                       "there are no kernels '%s' for this processor: expected ref, openblas or, "
+                       "where they run, avx2, avx512",
+                       name);
     }
     *table = t;
     return MDLM_OK;

@@ -57,4 +57,17 @@ check "info describes machine and model" grep -q '"machine":{.*"kernels":.*"mode
 expect 0 "" "$mdlm" info
 check "info names the kernels" grep -q '^kernels ' out.txt
 
+# One file of several is scored as itself, not as the whole corpus.
+mkdir parts && cp corpus.txt parts/a.txt && cp other.txt parts/b.txt
+train_tiny --steps 5 --run parts-run parts || fail "training: $(cat train.err)"
+expect 0 "part of this text" "$mdlm" eval parts/b.txt --run parts-run --json
+check "it is scored whole" grep -q '"bytes":3[0-9]*,.*"split":"all"' out.txt
+expect 0 "validation part" "$mdlm" eval parts --run parts-run --json
+check "the whole corpus is recognised" grep -q '"split":"val"' out.txt
+
+# Where there is no error to be had, none is claimed.
+expect 0 "" "$mdlm" eval other.txt --mc 1 --json
+check "one draw has no error of masks" grep -q '"stderr_mc":null' out.txt
+refuse 2 "--mc" "$mdlm" score -p a -r b --mc 1
+
 finish

@@ -32,6 +32,25 @@ same mdlm-run/run.json before/run.json "refusals change nothing"
 refuse 3 "missing.txt" "$mdlm" train $tiny --overwrite missing.txt
 same mdlm-run/model.safetensors before/model.safetensors "a failed --overwrite keeps the old run"
 
+echo keep >mdlm-run/notes.txt
+refuse 2 "notes.txt" "$mdlm" train $tiny --overwrite corpus.txt
+check "a foreign file in the run is kept" grep -q keep mdlm-run/notes.txt
+rm mdlm-run/notes.txt
+ln -s mdlm-run link
+refuse 2 "symbolic link" "$mdlm" train $tiny --overwrite --run link corpus.txt
+
+# What the saved state depends on cannot change, and nothing is taken in silence.
+cp corpus.txt twin.txt
+refuse 2 "batch_size" "$mdlm" train --resume --batch-size 8
+refuse 2 "optimizer" "$mdlm" train --resume --optimizer adamw
+refuse 2 "ema" "$mdlm" train --resume --ema 0
+refuse 2 "seed" "$mdlm" train --resume --seed 5
+refuse 2 "another corpus" "$mdlm" train twin.txt --resume
+refuse 2 "exclude" "$mdlm" train --resume --init mdlm-run
+same mdlm-run/run.json before/run.json "refusals change nothing"
+expect 0 "" "$mdlm" train corpus.txt --resume --stop-at 5 --json --quiet
+check "a step that is past is not taken again" grep -q '"steps":10,' out.txt
+
 expect 0 "mdlm generate --blocks 8" "$mdlm" train --resume --steps 12
 check "the resumed run went on" grep -q '"step":12' mdlm-run/metrics.jsonl
 expect 0 "" "$mdlm" train $tiny --overwrite --steps 5 --json corpus.txt
@@ -48,6 +67,30 @@ expect 0 "--run elsewhere" "$mdlm" train --layers 1 --dim 32 --heads 2 --ff 64 -
 check "stdout stays empty" test ! -s out.txt
 expect 0 "train --resume --run elsewhere" "$mdlm" train --layers 1 --dim 32 --heads 2 --ff 64 \
   --seq-len 32 --batch-size 4 --steps 5 --stop-at 2 --overwrite --run elsewhere corpus.txt
+
+# Two trainings in one run: the second is refused, and the first goes on.
+"$mdlm" train $tiny --steps 100000 --run busy corpus.txt 2>busy.err &
+pid=$!
+tries=0
+until [ -d busy/checkpoints/step-1 ] || [ $tries -ge 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+refuse 2 "another training" "$mdlm" train --resume --run busy
+refuse 2 "another training" "$mdlm" train $tiny --overwrite --run busy corpus.txt
+kill -9 $pid
+wait $pid 2>/dev/null
+expect 0 "" "$mdlm" train --resume --stop-at 3 --run busy --quiet
+check "what was killed after its first step goes on" test -d busy/checkpoints
+
+# A run that dies before it has saved anything leaves nothing, and brings the old one back.
+cp -r elsewhere elsewhere.before
+if (ulimit -v 4000000 && "$mdlm" --version >/dev/null 2>&1); then # not under a sanitizer
+  (ulimit -v 4000000 && exec "$mdlm" train --layers 1 --dim 32 --heads 2 --ff 64 --seq-len 512 \
+    --batch-size 60000 --steps 1 --overwrite --run elsewhere --quiet corpus.txt) >out.txt 2>err.txt
+  check "it fails for want of memory" test $? -eq 1
+  check "and says so" grep -q "out of memory" err.txt
+  same elsewhere/model.safetensors elsewhere.before/model.safetensors "the old run is back"
+  check "nothing is beside it" \
+    test -z "$(find . -name 'elsewhere.old*' -o -name 'elsewhere.new*')"
+fi
 
 # A run.json repeats a run, corpus included.
 expect 0 "" "$mdlm" train --config mdlm-run/run.json --run again --quiet
