@@ -129,18 +129,44 @@ static mdlm_status pack_corpus(session *s) {
 static mdlm_status check_parts(session *s) {
     int64_t train = md_corpus_tokens(s->corpus, MD_PART_TRAIN);
     int64_t val = md_corpus_tokens(s->corpus, MD_PART_VAL);
+    const char *name = s->request.path_count ? s->request.paths[0] : s->request.run;
     if (train < s->config.seq_len) {
         return md_fail(s->err, MDLM_INPUT,
                        "'%s' has %lld tokens to train on, fewer than one "
                        "sequence of %d: use a longer text or a smaller --seq-len",
-                       s->request.paths[0], (long long)train, s->config.seq_len);
+                       name, (long long)train, s->config.seq_len);
     }
     if (val < 1) {
         return md_fail(s->err, MDLM_INPUT,
                        "'%s' leaves nothing to validate on: use a larger "
                        "--val-fraction, or --val FILE",
-                       s->request.paths[0]);
+                       name);
     }
+    return MDLM_OK;
+}
+
+/* Takes a size over from --init's model; one that the command line gave must agree. */
+static mdlm_status inherit(session *s, const char *name, int64_t *value, int64_t model) {
+    bool given =
+        s->request.options && md_options_origin(s->request.options, name) == MD_ORIGIN_GIVEN;
+    if (given && *value != model) {
+        return md_fail(s->err, MDLM_USAGE, "%s is %lld, but %lld in the model '%s'", name,
+                       (long long)*value, (long long)model, s->set->init);
+    }
+    *value = model;
+    return MDLM_OK;
+}
+
+static mdlm_status inherit_shape(session *s) {
+    md_train_settings *t = s->set;
+    const md_model_config *c = &s->config;
+    MD_TRY(inherit(s, "layers", &t->layers, c->layers));
+    MD_TRY(inherit(s, "dim", &t->dim, c->dim));
+    MD_TRY(inherit(s, "heads", &t->heads, c->heads));
+    MD_TRY(inherit(s, "kv_heads", &t->kv_heads, c->kv_heads));
+    MD_TRY(inherit(s, "ff", &t->ff, c->ff));
+    MD_TRY(inherit(s, "seq_len", &t->seq_len, c->seq_len));
+    t->tied = c->tied;
     return MDLM_OK;
 }
 
@@ -148,13 +174,10 @@ static mdlm_status check_parts(session *s) {
 static mdlm_status shape_model(session *s) {
     int64_t bytes = md_corpus_get_stats(s->corpus).train.bytes;
     if (*s->set->init) {
+        md_model_config planned; /* for the batch size */
         MD_TRY(md_model_config_load(s->set->init, &s->config, s->err));
-        md_train_settings *t = s->set;
-        t->layers = s->config.layers, t->dim = s->config.dim, t->heads = s->config.heads;
-        t->kv_heads = s->config.kv_heads, t->ff = s->config.ff, t->tied = s->config.tied;
-        t->seq_len = s->config.seq_len;
-        md_model_config planned;
-        return md_plan_model(t, s->request.options, bytes, &planned, s->err);
+        MD_TRY(inherit_shape(s));
+        return md_plan_model(s->set, s->request.options, bytes, &planned, s->err);
     }
     MD_TRY(md_plan_model(s->set, s->request.options, bytes, &s->config, s->err));
     s->config.vocab = md_tokenizer_vocab_size(s->tokenizer);

@@ -68,6 +68,12 @@ check "stdout stays empty" test ! -s out.txt
 expect 0 "train --resume --run elsewhere" "$mdlm" train --layers 1 --dim 32 --heads 2 --ff 64 \
   --seq-len 32 --batch-size 4 --steps 5 --stop-at 2 --overwrite --run elsewhere corpus.txt
 
+# Another run's weights to start from, in their own shape only.
+expect 0 "" "$mdlm" train corpus.txt --init mdlm-run --batch-size 4 --steps 5 --run tuned --quiet
+same mdlm-run/config.json tuned/config.json "--init brings its shape"
+refuse 2 "layers" "$mdlm" train corpus.txt --init mdlm-run --layers 3 --run tuned2 --quiet
+check "nothing is left of it" test -z "$(find . -name 'tuned2*')"
+
 # Two trainings in one run: the second is refused, and the first goes on.
 "$mdlm" train $tiny --steps 100000 --run busy corpus.txt 2>busy.err &
 pid=$!
