@@ -58,6 +58,6 @@ refuse 3 "missing.txt" "$mdlm" eval missing.txt
 refuse 3 "empty" "$mdlm" eval empty.txt
 refuse 3 "binary" "$mdlm" eval binary.bin
 refuse 3 "missing.txt" "$mdlm" generate --prompt-file missing.txt
-check "eval removes its temporary folder" test -z "$(ls tmp)"
+check "eval removes its temporary folder" test -z "$(ls .tmp)"
 
 finish
