@@ -38,14 +38,17 @@ static void place_text(const md_train_event *e, char out[64]) {
 
 static mdlm_status live_line(const md_train_event *e, md_buffer *out, mdlm_error *err) {
     char bar[64], place[64], rate[MD_SHORT_TEXT], eta[MD_SHORT_TEXT];
-    md_bar_text(e->progress, 10, bar);
+    md_bar_text(e->progress, 6, bar);
     place_text(e, place);
     md_quantity_text(e->tokens_per_second, rate);
     md_duration_text(e->eta, eta);
     MD_TRY(
         md_buffer_printf(out, err, "%s %s  ETA %s  train %.3f", bar, place, eta, e->train_nelbo));
     if (isfinite(e->val_nelbo)) MD_TRY(md_buffer_printf(out, err, "  val %.3f", e->val_nelbo));
-    return md_buffer_printf(out, err, " nats/byte  %s tok/s", rate);
+    /* what 80 columns cut off comes last */
+    double shown = isfinite(e->val_nelbo) ? e->val_nelbo : e->train_nelbo;
+    return md_buffer_printf(out, err, " nats/byte  %s tok/s  %.3f bits/byte", rate,
+                            shown / NATS_PER_BIT);
 }
 
 static mdlm_status plain_line(const md_train_event *e, md_buffer *out, mdlm_error *err) {

@@ -90,6 +90,7 @@ static mdlm_status check_fixed(const cJSON *root, const char *path, mdlm_error *
         char *text = cJSON_PrintUnformatted(found);
         bool same = text && !strcmp(text, fixed[i].value);
         if (!same && cJSON_IsNull(found) && !required_type) same = true;
+        if (!same && cJSON_IsFalse(found) && !strcmp(fixed[i].value, "null")) same = true;
         mdlm_status status = MDLM_OK;
         if (!same) {
             status = md_fail(err, MDLM_INPUT, "'%s': %s is %.60s, only %s is supported", path,

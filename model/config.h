@@ -34,7 +34,8 @@ mdlm_status md_model_config_load(const char *folder, md_model_config *out, mdlm_
 mdlm_status md_model_config_save(const md_model_config *c, const char *folder, mdlm_error *err);
 bool md_model_config_equal(const md_model_config *a, const md_model_config *b);
 
-/* Named shapes; the parameter counts are for a byte vocabulary. */
+/* Named after about their parameters: with a byte vocabulary up to 50m, from 160m on with some
+ * 50,000 entries. */
 typedef struct md_preset {
     const char *name; /* "1m" ... "1b" */
     int layers, dim, heads, kv_heads, ff, seq_len, batch_size;

@@ -7,7 +7,7 @@ seconds=${1:-120}
 
 sh "$root/scripts/install.sh"
 cmake -S "$root" -B "$root/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMDLM_TESTS=OFF >/dev/null
-cmake --build "$root/build" --target mdlm
+cmake --build "$root/build" --target mdlm >&2
 
 cd "$root/build"
 ./mdlm train "$root/corpora/tales.txt" --run demo-run --overwrite --time "${seconds}s" \

@@ -14,7 +14,7 @@ static mdlm_error err;
 
 /* Odd sizes, whole and broken tiles, more than one block of rows and of k. */
 static const int shapes[][3] = {
-    {1, 1, 1},   {5, 33, 7},    {12, 32, 16},   {13, 31, 17},   {25, 70, 255},
+    {1, 1, 1},   {5, 33, 7},    {12, 32, 16},  {13, 31, 17},  {25, 70, 255},
     {6, 64, 64}, {40, 48, 257}, {270, 40, 20}, {3, 40, 1030}, {17, 1, 2},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes, GAP = 3 };
