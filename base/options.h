@@ -126,6 +126,9 @@ mdlm_status md_options_help(const md_options *o, md_buffer *out, mdlm_error *err
  * its length, at least 2); NULL when none is near. */
 const char *md_suggest(const char *word, const char *const *words, size_t count);
 
+/* Whether `word` is one of a NULL-terminated list. */
+bool md_word_listed(const char *word, const char *const *words);
+
 /* "240s", "10m", "2h", "1.5h", "90" (seconds). MDLM_USAGE when malformed or negative. */
 mdlm_status md_parse_duration(const char *text, double *seconds, mdlm_error *err);
 

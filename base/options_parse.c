@@ -47,6 +47,13 @@ const char *md_suggest(const char *word, const char *const *words, size_t count)
     return best;
 }
 
+bool md_word_listed(const char *word, const char *const *words) {
+    for (; *words; words++) {
+        if (!strcmp(word, *words)) return true;
+    }
+    return false;
+}
+
 mdlm_status md_parse_duration(const char *text, double *seconds, mdlm_error *err) {
     static const char units[] = "smh";
     static const double scale[] = {1, 60, 3600};

@@ -85,6 +85,12 @@ static mdlm_status read_machine(const md_cli *cli, machine *m, mdlm_error *err) 
     return MDLM_OK;
 }
 
+/* Whether a set of kernels runs on this processor. */
+static bool runs_here(const char *name) {
+    md_kernels kernels;
+    return md_kernels_init(&kernels, name, NULL) == MDLM_OK;
+}
+
 static mdlm_status print_machine(const md_cli *cli, const machine *m, mdlm_error *err) {
     const md_cli_blas *blas = &cli->blas;
     MD_TRY(md_cli_print(err, "mdlm        %s\n", mdlm_version()));
@@ -95,7 +101,7 @@ static mdlm_status print_machine(const md_cli *cli, const machine *m, mdlm_error
     MD_TRY(md_cli_print(err, "threads     %d%s\n", cli->threads, md_cli_defaulted(cli, "threads")));
     MD_TRY(md_cli_print(err, "kernels     %s (available:", m->kernels));
     for (int i = 0; md_kernels_names[i]; i++) {
-        MD_TRY(md_cli_print(err, " %s", md_kernels_names[i]));
+        if (runs_here(md_kernels_names[i])) MD_TRY(md_cli_print(err, " %s", md_kernels_names[i]));
     }
     MD_TRY(md_cli_print(err, ")\n"));
     MD_TRY(md_cli_print(err, "BLAS        %s\n", *blas->config ? blas->config : "unknown"));
@@ -114,7 +120,9 @@ static void json_machine(const md_cli *cli, const machine *m, md_json_line *line
     md_json_put_int(line, "threads", cli->threads);
     md_json_put_string(line, "kernels", m->kernels);
     md_json_open(line, "kernels_available", '[');
-    for (int i = 0; md_kernels_names[i]; i++) md_json_put_string(line, NULL, md_kernels_names[i]);
+    for (int i = 0; md_kernels_names[i]; i++) {
+        if (runs_here(md_kernels_names[i])) md_json_put_string(line, NULL, md_kernels_names[i]);
+    }
     md_json_close(line, ']');
     md_json_put_string(line, "blas", cli->blas.config);
     md_json_put_string(line, "blas_core", cli->blas.core);

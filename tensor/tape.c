@@ -92,10 +92,6 @@ const md_kernels *md_tape_kernels(const md_tape *tape) {
     return tape->kernels;
 }
 
-int md_tape_threads(const md_tape *tape) {
-    return md_pool_threads(tape->pool);
-}
-
 void md_tape_fail(md_tape *tape, mdlm_status status, const char *format, ...) {
     if (tape->error.status != MDLM_OK) return;
     char message[sizeof tape->error.message];

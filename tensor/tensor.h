@@ -62,7 +62,6 @@ void md_tape_free(md_tape *tape); /* accepts NULL */
 void md_tape_begin(md_tape *tape, bool record, md_rng dropout);
 bool md_tape_recording(const md_tape *tape);
 const md_kernels *md_tape_kernels(const md_tape *tape);
-int md_tape_threads(const md_tape *tape);
 
 /* A tensor in the arena, contents undefined; rank dimensions follow. NULL after an error. */
 md_tensor *md_tape_tensor(md_tape *tape, int rank, const int64_t *dim);

@@ -1,5 +1,5 @@
 /* tests/test_corpora.c: readers, splits, packing, and files that lie. */
-#include "tests/suite.h"
+#include "tests/test_corpora.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,26 +11,6 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "corpora/corpora_internal.h"
-
-static char *dir;
-static mdlm_error err;
-
-static void setup(void) {
-    dir = suite_tmp_dir();
-}
-
-static void teardown(void) {
-    suite_tmp_remove(dir);
-}
-
-/* A path in the test's folder; a few at a time are valid. */
-static const char *at(const char *name) {
-    static char paths[8][512];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-    return path;
-}
 
 static const char *put_bytes(const char *name, const void *bytes, size_t size) {
     const char *path = at(name);

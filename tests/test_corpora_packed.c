@@ -1,5 +1,5 @@
 /* tests/test_corpora_packed.c: packed folders that lie, packing that fails, and the loader. */
-#include "tests/suite.h"
+#include "tests/test_corpora.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -7,26 +7,6 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "corpora/corpus.h"
-
-static char *dir;
-static mdlm_error err;
-
-static void setup(void) {
-    dir = suite_tmp_dir();
-}
-
-static void teardown(void) {
-    suite_tmp_remove(dir);
-}
-
-/* A path in the test's folder; a few at a time are valid. */
-static const char *at(const char *name) {
-    static char paths[8][512];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-    return path;
-}
 
 static mdlm_status pack(const char *path, const md_pack_options *opt, const char *folder) {
     md_tokenizer *tok = NULL;

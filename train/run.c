@@ -16,13 +16,6 @@ static const char *const per_call[] = {"resume", "overwrite", "stop_at", "init",
 static const char *const fixed[] = {"optimizer",      "ema",       "batch_size", "accum",
                                     "noise_schedule", "objective", NULL};
 
-static bool in_list(const char *const *list, const char *name) {
-    for (; *list; list++) {
-        if (!strcmp(*list, name)) return true;
-    }
-    return false;
-}
-
 mdlm_status md_run_write(const md_train_request *request, const char *folder, const cJSON *corpus,
                          const char *kernels, int64_t parameters, mdlm_error *err) {
     mdlm_status status = MDLM_RUNTIME;
@@ -71,7 +64,7 @@ static mdlm_status check_same(const md_train_request *request, const cJSON *stor
                               const cJSON *current, mdlm_error *err) {
     const char *name = stored->string;
     if (!table_has(md_model_settings_table, name) && !table_has(md_data_settings_table, name) &&
-        !in_list(fixed, name))
+        !md_word_listed(name, fixed))
         return MDLM_OK;
     if (md_options_origin(request->options, name) != MD_ORIGIN_GIVEN) return MDLM_OK;
     const cJSON *now = cJSON_GetObjectItemCaseSensitive(current, name);
@@ -99,7 +92,7 @@ static mdlm_status take_options(const md_train_request *request, const char *pat
                     table_has(md_data_settings_table, item->string) ||
                     table_has(md_training_settings_table, item->string) ||
                     table_has(md_run_settings_table, item->string);
-        if (!ours || in_list(per_call, item->string)) continue;
+        if (!ours || md_word_listed(item->string, per_call)) continue;
         if (!cJSON_AddItemToObject(kept, item->string, cJSON_Duplicate(item, true)))
             status = md_fail(err, MDLM_RUNTIME, "out of memory");
     }

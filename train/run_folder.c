@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buffer.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/options.h"
 
 /* Everything that a run consists of. */
 static const char *const run_files[] = {"run.json",
@@ -27,13 +27,6 @@ static const char *const run_files[] = {"run.json",
                                         "checkpoints",
                                         "data",
                                         NULL};
-
-static bool in_list(const char *const *list, const char *name) {
-    for (; *list; list++) {
-        if (!strcmp(*list, name)) return true;
-    }
-    return false;
-}
 
 bool md_run_exists(const char *run) {
     char *path = md_path_join(run, "run.json", NULL);
@@ -49,7 +42,7 @@ static mdlm_status check_contents(const char *run, bool is_run, mdlm_error *err)
     MD_TRY(md_dir_list(run, &names, err));
     for (size_t i = 0; i < names.count && status == MDLM_OK; i++) {
         const char *name = names.items[i];
-        if (is_run && (in_list(run_files, name) || strstr(name, ".tmp-"))) continue;
+        if (is_run && (md_word_listed(name, run_files) || strstr(name, ".tmp-"))) continue;
         status =
             md_fail(err, MDLM_USAGE,
                     "'%s' holds '%s', which is no part of a run: choose another --run", run, name);
