@@ -48,6 +48,12 @@ struct md_pool {
     pthread_mutex_t mutex;
     pthread_cond_t opened, emptied;
     atomic_bool running, stop, caller_sleeps;
+
+    /* Only the caller's thread touches these. */
+    bool profile;
+    md_pool_time times[MD_POOL_NAMES];
+    int names;
+
     atomic_int sleepers;
     _Alignas(CACHE_LINE) atomic_uint_least64_t gate;
     _Alignas(CACHE_LINE) atomic_int_least64_t next; /* the next task to hand out */
@@ -155,9 +161,7 @@ static void wake(md_pool *pool, int64_t wanted) {
     pthread_mutex_unlock(&pool->mutex);
 }
 
-void md_pool_run(md_pool *pool, int64_t tasks, md_task_fn fn, void *context) {
-    MD_BUG_IF(tasks < 0);
-    MD_BUG_IF(atomic_exchange(&pool->running, true)); /* from a task, or from a second thread */
+static void run(md_pool *pool, int64_t tasks, md_task_fn fn, void *context) {
     if (pool->threads == 1 || tasks < 2) {
         for (int64_t task = 0; task < tasks; task++) fn(context, task, 0);
     } else {
@@ -171,7 +175,34 @@ void md_pool_run(md_pool *pool, int64_t tasks, md_task_fn fn, void *context) {
         atomic_fetch_sub(&pool->gate, GATE_OPEN);
         wait_until_empty(pool);
     }
+}
+
+static void count_time(md_pool *pool, const char *what, double seconds) {
+    int i = 0;
+    while (i < pool->names && strcmp(pool->times[i].what, what) != 0) i++;
+    if (i == MD_POOL_NAMES) return;
+    if (i == pool->names) pool->times[pool->names++] = (md_pool_time){.what = what};
+    pool->times[i].seconds += seconds;
+    pool->times[i].runs++;
+}
+
+void md_pool_run(md_pool *pool, const char *what, int64_t tasks, md_task_fn fn, void *context) {
+    MD_BUG_IF(tasks < 0);
+    MD_BUG_IF(atomic_exchange(&pool->running, true)); /* from a task, or from a second thread */
+    double start = pool->profile ? md_now() : 0;
+    run(pool, tasks, fn, context);
+    if (pool->profile) count_time(pool, what, md_now() - start);
     atomic_store(&pool->running, false);
+}
+
+void md_pool_profile(md_pool *pool, bool on) {
+    pool->profile = on;
+    pool->names = 0;
+}
+
+int md_pool_times(const md_pool *pool, md_pool_time times[MD_POOL_NAMES]) {
+    memcpy(times, pool->times, (size_t)pool->names * sizeof *times);
+    return pool->names;
 }
 
 static mdlm_status start_workers(md_pool *pool, mdlm_error *err) {

@@ -105,11 +105,11 @@ static void multiply_tile(void *context, int64_t task, int worker) {
 static void multiply(product *p) {
     if (p->use_packed) {
         int panels = tiles_of(p->n, p->kernels->panel);
-        md_pool_run(p->pool, tiles_of(panels, panels_in_tile(p)), pack_tile, p);
+        md_pool_run(p->pool, "pack", tiles_of(panels, panels_in_tile(p)), pack_tile, p);
     }
     int64_t tiles =
         (int64_t)tiles_of(p->m, p->form->tile_rows) * tiles_of(p->n, p->form->tile_cols);
-    md_pool_run(p->pool, tiles, multiply_tile, p);
+    md_pool_run(p->pool, "multiply", tiles, multiply_tile, p);
 }
 
 /* FLOP/s of the fastest repetition. A first one warms up, unless it is slow enough to count. */

@@ -355,7 +355,7 @@ static void power_columns(void *context, int64_t task, int worker) {
 static void run(pass *p, range tasks, md_task_fn fn, md_pool *pool) {
     p->first = tasks.begin;
     if (pool) {
-        md_pool_run(pool, tasks.end - tasks.begin, fn, p);
+        md_pool_run(pool, "muon", tasks.end - tasks.begin, fn, p);
         return;
     }
     for (int64_t task = 0; task < tasks.end - tasks.begin; task++) fn(p, task, 0);

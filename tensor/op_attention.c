@@ -64,7 +64,7 @@ static void rope_tile(void *context, int64_t task, int worker) {
 static void rope_apply(md_tape *tape, rope_job *j, int64_t B) {
     j->k = md_tape_kernels(tape);
     j->tiles = (int)((j->T + MD_ROW_TILE - 1) / MD_ROW_TILE);
-    md_tape_parallel(tape, B * j->tiles, rope_tile, j);
+    md_tape_parallel(tape, "rope", B * j->tiles, rope_tile, j);
 }
 
 typedef struct rope_node {
@@ -311,7 +311,8 @@ static void attention_backward(md_tape *tape, md_node *node) {
     j.dqkv = md_grad_begin(tape, n->qkv, &j.add);
     int64_t need = (int64_t)MD_QUERY_TILE * (2 * (int64_t)j.T + 1);
     if (!j.dqkv || !md_tape_reserve(tape, need)) return;
-    md_tape_parallel(tape, n->qkv->dim[0] * n->shape.kv_heads, backward_task, &j);
+    md_tape_parallel(tape, "attention backward", n->qkv->dim[0] * n->shape.kv_heads, backward_task,
+                     &j);
 }
 
 md_tensor *md_attention(md_tape *tape, md_tensor *qkv, md_attention_shape shape) {
@@ -324,7 +325,7 @@ md_tensor *md_attention(md_tape *tape, md_tensor *qkv, md_attention_shape shape)
     j.lse = md_tape_alloc(tape, (size_t)(B * shape.heads * T), sizeof *j.lse);
     if (!y || !j.lse || !md_tape_reserve(tape, MD_QUERY_TILE * T)) return NULL;
     j.out = y->data;
-    md_tape_parallel(tape, B * shape.kv_heads, forward_task, &j);
+    md_tape_parallel(tape, "attention", B * shape.kv_heads, forward_task, &j);
     if (md_tape_wants(tape, qkv)) {
         attention_node *n = md_tape_node(tape, sizeof *n, attention_backward, y);
         if (n) n->qkv = qkv, n->shape = shape, n->lse = j.lse;

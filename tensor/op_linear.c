@@ -100,7 +100,7 @@ static void weight_gradient(md_tape *tape, linear_job *j) {
     j->col_tiles = tile_count(j->K, j->grad_cols);
     md_pack pack = {.n = j->K, .k = (int)j->tiles.rows, .b = j->x, .ldb = j->K};
     j->packed = md_tape_pack(tape, 0, pack);
-    if (j->packed) md_tape_parallel(tape, row_tiles * j->col_tiles, weight_tile, j);
+    if (j->packed) md_tape_parallel(tape, "linear dw", row_tiles * j->col_tiles, weight_tile, j);
 }
 
 typedef struct linear_node {
@@ -122,7 +122,7 @@ static void linear_backward(md_tape *tape, md_node *node) {
     if (j.dx) j.packed = md_tape_pack(tape, 0, (md_pack){.n = j.K, .k = j.M, .b = j.w, .ldb = j.K});
     if (j.dx && j.packed) {
         j.col_tiles = tile_count(j.K, COL_TILE);
-        md_tape_parallel(tape, j.tiles.count * j.col_tiles, input_tile, &j);
+        md_tape_parallel(tape, "linear dx", j.tiles.count * j.col_tiles, input_tile, &j);
     }
     j.dw = md_grad_begin(tape, n->w, &j.add);
     if (j.dw) weight_gradient(tape, &j);
@@ -151,7 +151,7 @@ md_tensor *md_linear(md_tape *tape, md_tensor *x, md_tensor *w, md_tensor *resid
     md_pack pack = {.trans = true, .n = j.M, .k = j.K, .b = j.w, .ldb = j.K};
     j.packed = w->packed ? w->packed : md_tape_pack(tape, 0, pack);
     if (!j.packed) return NULL;
-    md_tape_parallel(tape, j.tiles.count * j.col_tiles, forward_tile, &j);
+    md_tape_parallel(tape, "linear", j.tiles.count * j.col_tiles, forward_tile, &j);
     if (md_tape_wants(tape, x) || md_tape_wants(tape, w) || md_tape_wants(tape, residual)) {
         linear_node *n = md_tape_node(tape, sizeof *n, linear_backward, y);
         if (n) n->x = x, n->w = w, n->residual = residual;

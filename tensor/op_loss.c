@@ -92,12 +92,12 @@ static void ce_backward(md_tape *tape, md_node *node) {
 static void run_chunks(md_tape *tape, ce_job *j, int64_t N, int64_t chunk) {
     for (j->first = 0; j->first < N; j->first += chunk) {
         j->rows = N - j->first < chunk ? N - j->first : chunk;
-        md_tape_parallel(tape, (j->rows + CE_ROWS - 1) / CE_ROWS, row_tile, j);
+        md_tape_parallel(tape, "head, loss", (j->rows + CE_ROWS - 1) / CE_ROWS, row_tile, j);
         if (!j->dw) continue;
         md_pack pack = {.n = j->C, .k = (int)j->rows, .b = j->h + j->first * j->C, .ldb = j->C};
         j->packed_h = md_tape_pack(tape, 2, pack);
         if (!j->packed_h) return;
-        md_tape_parallel(tape, (j->V + CE_COLS - 1) / CE_COLS, weight_tile, j);
+        md_tape_parallel(tape, "head dw", (j->V + CE_COLS - 1) / CE_COLS, weight_tile, j);
         j->add_dw = true;
     }
 }

@@ -56,7 +56,7 @@ static void norm_backward(md_tape *tape, md_node *node) {
     if (dw) j.partial = md_tape_alloc(tape, (size_t)(j.tiles.count * j.C), sizeof *j.partial);
     j.dx = md_grad_begin(tape, n->x, &j.add);
     if (!j.dx && !j.partial) return;
-    md_tape_parallel(tape, j.tiles.count, backward_tile, &j);
+    md_tape_parallel(tape, "norm backward", j.tiles.count, backward_tile, &j);
     if (!j.partial) return;
     if (!add_w) memset(dw, 0, (size_t)j.C * sizeof *dw);
     for (int64_t t = 0; t < j.tiles.count; t++) j.k->accumulate(j.C, j.partial + t * j.C, dw);
@@ -76,7 +76,7 @@ md_tensor *md_rms_norm(md_tape *tape, md_tensor *x, md_tensor *w, double eps) {
                   .w = w->data,
                   .y = y->data,
                   .rstd = rstd};
-    md_tape_parallel(tape, j.tiles.count, forward_tile, &j);
+    md_tape_parallel(tape, "norm", j.tiles.count, forward_tile, &j);
     if (md_tape_wants(tape, x) || md_tape_wants(tape, w)) {
         norm_node *n = md_tape_node(tape, sizeof *n, norm_backward, y);
         if (n) n->x = x, n->w = w, n->rstd = rstd;

@@ -40,7 +40,7 @@ static void swiglu_backward(md_tape *tape, md_node *node) {
                     .x = x->data,
                     .dy = node->out->grad};
     j.dx = md_grad_begin(tape, x, &j.add);
-    if (j.dx) md_tape_parallel(tape, j.tiles.count, swiglu_tile, &j);
+    if (j.dx) md_tape_parallel(tape, "swiglu backward", j.tiles.count, swiglu_tile, &j);
 }
 
 md_tensor *md_swiglu(md_tape *tape, md_tensor *x) {
@@ -56,7 +56,7 @@ md_tensor *md_swiglu(md_tape *tape, md_tensor *x) {
                     .F = (int)md_tensor_cols(y),
                     .x = x->data,
                     .y = y->data};
-    md_tape_parallel(tape, j.tiles.count, swiglu_tile, &j);
+    md_tape_parallel(tape, "swiglu", j.tiles.count, swiglu_tile, &j);
     if (md_tape_wants(tape, x)) {
         unary_node *n = md_tape_node(tape, sizeof *n, swiglu_backward, y);
         if (n) n->x = x;
@@ -140,7 +140,7 @@ static void dropout_tile(void *context, int64_t tile, int worker) {
 
 static void dropout_apply(md_tape *tape, const dropout_job *job, int64_t rows) {
     dropout_run run = {.job = job, .rows = rows};
-    md_tape_parallel(tape, (rows + DROPOUT_ROWS - 1) / DROPOUT_ROWS, dropout_tile, &run);
+    md_tape_parallel(tape, "dropout", (rows + DROPOUT_ROWS - 1) / DROPOUT_ROWS, dropout_tile, &run);
 }
 
 static void dropout_backward(md_tape *tape, md_node *node) {

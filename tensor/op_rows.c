@@ -38,7 +38,8 @@ static void rows_backward(md_tape *tape, md_node *node) {
     if (!dx) return;
     if (!add) memset(dx, 0, (size_t)md_tensor_size(n->x) * sizeof *dx);
     scatter_job j = {.n = n, .dy = node->out->grad, .dx = dx, .C = md_tensor_cols(n->x)};
-    md_tape_parallel(tape, (j.C + COLUMN_TILE - 1) / COLUMN_TILE, scatter_tile, &j);
+    md_tape_parallel(tape, "embedding backward", (j.C + COLUMN_TILE - 1) / COLUMN_TILE,
+                     scatter_tile, &j);
 }
 
 static md_tensor *pick_rows(md_tape *tape, md_tensor *x, const int32_t *rows, int64_t count) {

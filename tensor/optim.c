@@ -143,7 +143,7 @@ void md_optimizer_free(md_optimizer *opt) {
 
 static void run(md_pool *pool, int64_t tasks, md_task_fn fn, void *context) {
     if (pool) {
-        md_pool_run(pool, tasks, fn, context);
+        md_pool_run(pool, "optimizer", tasks, fn, context);
         return;
     }
     for (int64_t task = 0; task < tasks; task++) fn(context, task, 0);

@@ -237,8 +237,9 @@ md_tensor *md_reshape(md_tape *tape, md_tensor *x, int rank, const int64_t *dim)
     return y;
 }
 
-void md_tape_parallel(md_tape *tape, int64_t tasks, md_task_fn fn, void *context) {
-    md_pool_run(tape->pool, tasks, fn, context);
+void md_tape_parallel(md_tape *tape, const char *what, int64_t tasks, md_task_fn fn,
+                      void *context) {
+    md_pool_run(tape->pool, what, tasks, fn, context);
 }
 
 bool md_tape_reserve(md_tape *tape, int64_t count) {
@@ -295,7 +296,8 @@ const void *md_tape_pack(md_tape *tape, int slot, md_pack p) {
         tape->packed_capacity[slot] = bytes;
     }
     j.pack.to = tape->packed[slot];
-    md_tape_parallel(tape, (j.panels + PANELS_PER_TASK - 1) / PANELS_PER_TASK, pack_task, &j);
+    md_tape_parallel(tape, "pack", (j.panels + PANELS_PER_TASK - 1) / PANELS_PER_TASK, pack_task,
+                     &j);
     return tape->packed[slot];
 }
 

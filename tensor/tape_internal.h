@@ -41,8 +41,8 @@ md_real *md_grad_begin(md_tape *tape, md_tensor *x, bool *add);
 /* out's gradient is x's gradient: hands the buffer over, or adds it. Last act of a node. */
 void md_grad_pass(md_tape *tape, md_tensor *out, md_tensor *x);
 
-/* Runs tasks on the pool. */
-void md_tape_parallel(md_tape *tape, int64_t tasks, md_task_fn fn, void *context);
+/* Runs tasks on the pool; `what` is a literal, see md_pool_run. */
+void md_tape_parallel(md_tape *tape, const char *what, int64_t tasks, md_task_fn fn, void *context);
 
 /* Per-worker scratch of at least `count` elements, valid until the worker's next call. All workers'
  * scratch is grown before the tasks start: call md_tape_reserve with the largest count first. */

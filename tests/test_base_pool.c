@@ -32,7 +32,7 @@ START_TEST(every_task_runs_once_on_one_to_four_threads) {
         ck_assert_ptr_nonnull(pool);
         ck_assert_int_eq(md_pool_threads(pool), threads);
         record *r = md_alloc(1, sizeof *r, &err);
-        md_pool_run(pool, TASKS, square, r);
+        md_pool_run(pool, "test", TASKS, square, r);
         int64_t sum = 0;
         for (int64_t i = 0; i < TASKS; i++) {
             ck_assert_int_eq(atomic_load(&r->runs[i]), 1);
@@ -67,7 +67,7 @@ START_TEST(many_small_jobs_in_a_row_are_complete) {
         for (int64_t round = 0; round < 5000; round++) {
             int64_t tasks = 1 + round % 8;
             job.base = round;
-            md_pool_run(pool, tasks, add_index, &job);
+            md_pool_run(pool, "test", tasks, add_index, &job);
             for (int64_t i = 0; i < tasks; i++) ck_assert_int_eq(job.values[i], round + i);
         }
         md_pool_free(pool);
@@ -81,7 +81,7 @@ START_TEST(workers_that_fell_asleep_do_not_hold_up_a_job) {
     for (int64_t round = 0; round < 30; round++) {
         usleep(2000);
         small_job job = {.base = 7 * round};
-        md_pool_run(pool, 8, add_index, &job);
+        md_pool_run(pool, "test", 8, add_index, &job);
         for (int64_t i = 0; i < 8; i++) ck_assert_int_eq(job.values[i], 7 * round + i);
     }
     md_pool_free(pool);
@@ -99,7 +99,7 @@ START_TEST(a_job_ends_only_after_its_slowest_task) {
     md_pool *pool = md_pool_new(4, &err);
     for (int round = 0; round < 5; round++) {
         atomic_int done = 0;
-        md_pool_run(pool, 6, linger, &done);
+        md_pool_run(pool, "test", 6, linger, &done);
         ck_assert_int_eq(atomic_load(&done), 6);
     }
     md_pool_free(pool);
@@ -118,7 +118,7 @@ START_TEST(tasks_run_at_the_same_time) {
     md_pool *pool = md_pool_new(3, &err);
     for (int round = 0; round < 20; round++) {
         atomic_int arrived = 0;
-        md_pool_run(pool, 3, meet, &arrived); /* would hang with fewer than three workers */
+        md_pool_run(pool, "test", 3, meet, &arrived); /* would hang with fewer than three workers */
         ck_assert_int_eq(atomic_load(&arrived), 3);
     }
     md_pool_free(pool);
@@ -135,9 +135,9 @@ START_TEST(one_thread_runs_the_tasks_in_order) {
     mdlm_error err = {0};
     md_pool *pool = md_pool_new(1, &err);
     small_job job = {0};
-    md_pool_run(pool, 0, append, &job);
+    md_pool_run(pool, "test", 0, append, &job);
     ck_assert_int_eq(job.base, 0);
-    md_pool_run(pool, 8, append, &job);
+    md_pool_run(pool, "test", 8, append, &job);
     for (int64_t i = 0; i < 8; i++) ck_assert_int_eq(job.values[i], i);
     md_pool_free(pool);
 }
@@ -155,13 +155,13 @@ END_TEST
 static void nest(void *context, int64_t task, int worker) {
     (void)task, (void)worker;
     small_job job = {0};
-    md_pool_run(context, 2, add_index, &job);
+    md_pool_run(context, "test", 2, add_index, &job);
 }
 
 START_TEST(a_job_inside_a_task_is_a_bug) {
     mdlm_error err = {0};
     md_pool *pool = md_pool_new(2, &err);
-    md_pool_run(pool, 4, nest, pool);
+    md_pool_run(pool, "test", 4, nest, pool);
 }
 END_TEST
 

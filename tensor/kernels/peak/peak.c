@@ -40,7 +40,7 @@ double md_peak_flops(md_pool *pool, md_dtype dtype, double seconds) {
     double work = loop.flops * ROUNDS * (double)tasks, best = 0, begin = md_now(), now = begin;
     do {
         double start = now;
-        md_pool_run(pool, tasks, run_task, &loop);
+        md_pool_run(pool, "peak", tasks, run_task, &loop);
         now = md_now();
         if (now > start && work / (now - start) > best) best = work / (now - start);
     } while (now - begin < seconds);
