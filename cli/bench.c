@@ -21,6 +21,7 @@ static void summarise(double *seconds, int count, md_bench_times *out) {
                             .lowest = seconds[0],
                             .highest = seconds[count - 1],
                             .count = count};
+    for (int i = 0; i < count; i++) out->total += seconds[i];
 }
 
 /* The first call makes memory, the second finds it warm; where a call is slow, one has to do. */
@@ -31,15 +32,16 @@ static mdlm_status warm_up(bool patient, md_bench_fn fn, void *context, mdlm_err
     return fn(context, err);
 }
 
-mdlm_status md_bench_time(int repeat, md_bench_fn fn, void *context, md_bench_times *out,
+mdlm_status md_bench_time(const md_bench *bench, md_bench_fn fn, void *context, md_bench_times *out,
                           mdlm_error *err) {
-    bool patient = repeat > 0;
-    int most = patient ? repeat : REPEAT, count = 0;
+    bool patient = bench->repeat > 0;
+    int most = patient ? bench->repeat : REPEAT, count = 0;
     mdlm_status status = MDLM_OK;
     double *seconds = md_alloc((size_t)most, sizeof *seconds, err);
     if (!seconds) return MDLM_RUNTIME;
     double begin = md_now();
     MD_GOTO(done, status, warm_up(patient, fn, context, err));
+    md_pool_profile(bench->pool, bench->profile);
     while (count < most && (patient || count == 0 || md_now() - begin < patience)) {
         double start = md_now();
         MD_GOTO(done, status, fn(context, err));
@@ -49,6 +51,19 @@ mdlm_status md_bench_time(int repeat, md_bench_fn fn, void *context, md_bench_ti
 done:
     md_free(seconds);
     return status;
+}
+
+static int longest_first(const void *a, const void *b) {
+    double x = ((const md_pool_time *)a)->seconds, y = ((const md_pool_time *)b)->seconds;
+    return (x < y) - (x > y);
+}
+
+mdlm_status md_bench_steps(const md_bench *bench, md_bench_fn fn, void *context,
+                           md_bench_result *out, mdlm_error *err) {
+    MD_TRY(md_bench_time(bench, fn, context, &out->step, err));
+    out->jobs = md_pool_times(bench->pool, out->job);
+    qsort(out->job, (size_t)out->jobs, sizeof *out->job, longest_first);
+    return MDLM_OK;
 }
 
 void md_bench_ids(const md_bench *bench, int32_t *ids, int64_t count) {

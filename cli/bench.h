@@ -11,6 +11,7 @@
 #define MD_CLI_BENCH_H
 
 #include "base/pool.h"
+#include "cli/output.h"
 #include "model/transformer.h"
 #include "tensor/optim.h"
 
@@ -20,6 +21,7 @@ typedef struct md_bench {
     md_tape *tape;
     uint64_t seed;
     int repeat;                  /* timed repetitions; 0: 10, or what fits 20 seconds */
+    bool profile;                /* fill the result's jobs */
     int batch;                   /* sequences of a training step, or canvases of a sampling step */
     int block_length;            /* generate: rows of a canvas whose logits are asked for */
     md_optimizer_kind optimizer; /* train */
@@ -27,7 +29,7 @@ typedef struct md_bench {
 } md_bench;
 
 typedef struct md_bench_times {
-    double median, lowest, highest;
+    double median, lowest, highest, total;
     int count;
 } md_bench_times;
 
@@ -37,6 +39,8 @@ typedef struct md_bench_result {
     int64_t tokens;    /* tokens that a step trains on, or fills in */
     double flops;      /* of a step, by the convention in cli/cmd_bench.c */
     md_bench_times step, forward;
+    md_pool_time job[MD_POOL_NAMES]; /* of all timed steps together */
+    int jobs;
 } md_bench_result;
 
 /* step: corruption, forward, loss, backward, optimizer. forward: corruption, forward and loss,
@@ -45,10 +49,17 @@ mdlm_status md_bench_train(const md_bench *bench, md_bench_result *out, mdlm_err
 /* step: forward, logits of a block, and a draw from each. forward: the same without the draws. */
 mdlm_status md_bench_generate(const md_bench *bench, md_bench_result *out, mdlm_error *err);
 
-/* Calls `fn` once or twice to warm up, then `repeat` times with a clock. */
+/* Calls `fn` once or twice to warm up, then bench->repeat times with a clock. */
 typedef mdlm_status (*md_bench_fn)(void *context, mdlm_error *err);
-mdlm_status md_bench_time(int repeat, md_bench_fn fn, void *context, md_bench_times *out,
+mdlm_status md_bench_time(const md_bench *bench, md_bench_fn fn, void *context, md_bench_times *out,
                           mdlm_error *err);
+/* The same for the steps of a result, whose profile it takes as well. */
+mdlm_status md_bench_steps(const md_bench *bench, md_bench_fn fn, void *context,
+                           md_bench_result *out, mdlm_error *err);
+
+/* Time in each kind of job, longest first, and outside of jobs: a JSON array, or a table. */
+void md_bench_put_profile(md_json_line *line, const md_bench_result *r);
+mdlm_status md_bench_print_profile(const md_bench_result *r, mdlm_error *err);
 
 /* Random ids other than the mask. */
 void md_bench_ids(const md_bench *bench, int32_t *ids, int64_t count);

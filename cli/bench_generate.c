@@ -84,8 +84,8 @@ mdlm_status md_bench_generate(const md_bench *bench, md_bench_result *out, mdlm_
                          .tokens = bench->batch,
                          .flops = step_flops(bench)};
     MD_GOTO(done, status, prepare(&g, err));
-    MD_GOTO(done, status, md_bench_time(bench->repeat, time_step, &g, &r.step, err));
-    MD_GOTO(done, status, md_bench_time(bench->repeat, time_forward, &g, &r.forward, err));
+    MD_GOTO(done, status, md_bench_steps(bench, time_step, &g, &r, err));
+    MD_GOTO(done, status, md_bench_time(bench, time_forward, &g, &r.forward, err));
     *out = r;
 done:
     md_free(g.logits);

@@ -67,8 +67,8 @@ mdlm_status md_bench_train(const md_bench *bench, md_bench_result *out, mdlm_err
     r.positions = r.tokens = (int64_t)bench->batch * bench->config->seq_len;
     r.flops = step_flops(bench->config, r.tokens);
     MD_GOTO(done, status, prepare(&t, &tokenizer, err));
-    MD_GOTO(done, status, md_bench_time(bench->repeat, time_step, &t, &r.step, err));
-    MD_GOTO(done, status, md_bench_time(bench->repeat, time_forward, &t, &r.forward, err));
+    MD_GOTO(done, status, md_bench_steps(bench, time_step, &t, &r, err));
+    MD_GOTO(done, status, md_bench_time(bench, time_forward, &t, &r.forward, err));
     *out = r;
 done:
     md_optimizer_free(t.optimizer);

@@ -26,7 +26,8 @@
     X(INT, vocab_size, 259, 257, 1000000, "rows of the embedding and of the head; bytes: 259") \
     X(CHOICE, dtype, "f32", 0, 0, "f32|bf16: operands of matrix products; sums stay f32") \
     X(INT, repeat, 0, 1, 100000, \
-      "timed repetitions, of which the median counts; if not given 10, or what fits 20 seconds")
+      "timed repetitions, of which the median counts; if not given 10, or what fits 20 seconds") \
+    X(FLAG, profile, false, 0, 0, "add a table of the time in each kind of operator")
 
 /* Of the training settings, only the model's are options here. */
 typedef struct bench_options {
@@ -133,6 +134,7 @@ static mdlm_status plan(job *j, mdlm_error *err) {
     j->bench = (md_bench){.config = &j->config,
                           .seed = (uint64_t)j->cli->common.seed,
                           .repeat = (int)o->repeat,
+                          .profile = o->profile,
                           .batch = (int)batch,
                           .block_length = (int)o->block_length,
                           .dropout = o->train.dropout};
@@ -196,6 +198,7 @@ static mdlm_status print_json(const job *j, mdlm_error *err) {
     md_json_put_string(&line, "dtype", j->opt->dtype);
     if (j->what->run == md_bench_train) md_json_put_string(&line, "optimizer", j->opt->optimizer);
     md_json_put_int(&line, "threads", j->cli->threads);
+    if (j->opt->profile) md_bench_put_profile(&line, r);
     return md_json_end(&line, err);
 }
 
@@ -221,8 +224,9 @@ static mdlm_status print_text(const job *j, mdlm_error *err) {
     MD_TRY(md_cli_print(err, "%-11s %10.1f GFLOP/s: %s, %d thread%s, kernels %s\n", "peak",
                         j->peak / 1e9, j->opt->dtype, j->cli->threads,
                         j->cli->threads == 1 ? "" : "s", j->kernels.name));
-    return md_cli_print(err, "%-11s %10.1f MiB at most, %s parameters\n", "memory",
-                        (double)md_peak_rss() / (1 << 20), parameters);
+    MD_TRY(md_cli_print(err, "%-11s %10.1f MiB at most, %s parameters\n", "memory",
+                        (double)md_peak_rss() / (1 << 20), parameters));
+    return j->opt->profile ? md_bench_print_profile(r, err) : MDLM_OK;
 }
 
 static mdlm_status run(md_cli *cli, mdlm_error *err) {
