@@ -61,7 +61,8 @@ typedef struct mdlm_result mdlm_result; /* samples of one mdlm_fill */
 typedef struct mdlm_load_options {
     int threads;         /* 0: one per processor this process may use */
     const char *kernels; /* NULL: the best for this processor */
-    const char *dtype;   /* operands of matrix products: NULL or "f32", "bf16" */
+    const char *dtype;   /* operands of matrix products: NULL or "f32", "bf16", "q8_0" (8-bit
+                            weights and activations with a scale per 32, GGUF's) */
     const char *weights; /* NULL: the folder's model.safetensors; else this file (a run's
                             checkpoint, say) */
 } mdlm_load_options;

@@ -74,18 +74,21 @@ static void mark_given(layout *l, int32_t mask) {
     }
 }
 
-static mdlm_status sampler_options(const mdlm_fill_options *f, md_sampler_options *o,
-                                   mdlm_error *err) {
-    *o = (md_sampler_options){.rule = md_rule_find(f->sampler ? f->sampler : ""),
-                              .steps = f->steps,
-                              .blocks = f->blocks,
-                              .temperature = f->temperature,
-                              .top_k = f->top_k,
-                              .top_p = f->top_p,
-                              .seed = f->seed,
-                              .first_index = f->first_index,
-                              .on_step = f->on_step,
-                              .user = f->user};
+static mdlm_status sampler_options(const mdlm_model *m, const mdlm_fill_options *f,
+                                   md_sampler_options *o, mdlm_error *err) {
+    *o = md_sampler_defaults();
+    o->rule = md_rule_find(f->sampler ? f->sampler : "");
+    o->steps = f->steps;
+    o->blocks = f->blocks;
+    o->temperature = f->temperature;
+    o->top_k = f->top_k;
+    o->top_p = f->top_p;
+    o->seed = f->seed;
+    o->first_index = f->first_index;
+    o->on_step = f->on_step;
+    o->user = f->user;
+    o->kernels = &m->kernels;
+    o->pool = m->pool;
     if (!o->rule)
         return md_fail(err, MDLM_USAGE, "unknown sampler '%s'", f->sampler ? f->sampler : "");
     if (f->samples < 1 || f->samples > 65536)
@@ -136,7 +139,7 @@ static mdlm_status fill(mdlm_model *m, layout *l, const mdlm_fill_options *opt, 
     md_sampler_options o;
     md_masked process = md_masked_process(MD_SCHEDULE_LINEAR);
     mark_given(l, md_transformer_config(m->net)->mask_id);
-    MD_TRY(sampler_options(opt, &o, err));
+    MD_TRY(sampler_options(m, opt, &o, err));
     MD_TRY(allocate_result(r, l, opt->samples, err));
     md_canvas canvas = {
         .ids = r->ids, .given = l->given, .samples = opt->samples, .length = (int)l->ids.count};

@@ -151,6 +151,13 @@ void md_map_release(md_map *map) {
     *map = (md_map){0};
 }
 
+/* Whole pages alone: what shares a page with the range may be needed. */
+void md_map_forget(const void *bytes, size_t size) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)bytes;
+    const uintptr_t first = (begin + page - 1) / page * page, end = (begin + size) / page * page;
+    if (end > first) (void)madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
 double md_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

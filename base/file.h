@@ -41,6 +41,9 @@ typedef struct md_map {
 } md_map;
 mdlm_status md_map_open(const char *path, md_map *out, mdlm_error *err);
 void md_map_release(md_map *map); /* accepts an empty struct */
+/* Says that bytes of a mapping are not needed for now: their memory goes back to the system, which
+ * reads them from the file again if they are. */
+void md_map_forget(const void *bytes, size_t size);
 
 /* "folder/name"; freed with md_free; NULL with `err` filled when there is no memory. */
 char *md_path_join(const char *folder, const char *name, mdlm_error *err);

@@ -3,7 +3,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+/* Blocks of this size are mappings of their own, never memory that was in use before. */
+static const size_t LARGE = (size_t)64 << 20;
 
 bool md_size_add(size_t a, size_t b, size_t *out) {
     if (b > SIZE_MAX - a) return false;
@@ -37,6 +42,25 @@ static bool request(size_t count, size_t size, size_t *bytes, mdlm_error *err) {
     return true;
 }
 
+/* Memory of the system is zero when it is first touched, so the whole pages of a large block are
+ * left (or, were they touched, given back) to it: what is never used takes no memory, and the rest
+ * is cleared by the threads that use it. */
+static void clear(char *block, size_t bytes) {
+#ifdef __linux__
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t head = (page - (uintptr_t)block % page) % page;
+    if (bytes >= LARGE && bytes - head >= page) {
+        const size_t pages = (bytes - head) / page * page;
+        if (madvise(block + head, pages, MADV_DONTNEED) == 0) {
+            memset(block, 0, head);
+            memset(block + head + pages, 0, bytes - head - pages);
+            return;
+        }
+    }
+#endif
+    memset(block, 0, bytes);
+}
+
 void *md_alloc(size_t count, size_t size, mdlm_error *err) {
     size_t bytes;
     if (!request(count, size, &bytes, err)) return NULL;
@@ -45,7 +69,8 @@ void *md_alloc(size_t count, size_t size, mdlm_error *err) {
         md_fail(err, MDLM_RUNTIME, "out of memory: cannot allocate %zu bytes", bytes);
         return NULL;
     }
-    return memset(pointer, 0, bytes);
+    clear(pointer, bytes);
+    return pointer;
 }
 
 void *md_realloc(void *old, size_t count, size_t size, mdlm_error *err) {

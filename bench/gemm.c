@@ -38,7 +38,7 @@ static const struct form {
 } forms[] = {
     {"x w'", false, true, 256, 512},
     {"dy w", false, false, 256, 512},
-    {"dy' x", true, false, 128, 128},
+    {"dy' x", true, false, 96, 512},
 };
 enum { FORMS = sizeof forms / sizeof *forms };
 

@@ -25,7 +25,8 @@ typedef struct md_bench {
     int batch;                   /* sequences of a training step, or canvases of a sampling step */
     int block_length;            /* generate: rows of a canvas whose logits are asked for */
     md_optimizer_kind optimizer; /* train */
-    double dropout;
+    double ema;                  /* train: of the optimizer's options */
+    md_transformer_training training;
 } md_bench;
 
 typedef struct md_bench_times {

@@ -12,7 +12,9 @@ typedef struct generator {
     int32_t *ids; /* [batch, seq_len]: text, then a block of masks, then masks */
     int32_t *rows;
     float *logits; /* [count, V] */
-    int count;     /* rows in all canvases */
+    md_draw *draws;
+    md_proposal *proposals;
+    int count; /* rows in all canvases */
     uint64_t step;
 } generator;
 
@@ -27,15 +29,12 @@ static mdlm_status time_step(void *context, mdlm_error *err) {
     generator *g = context;
     md_rng rng = {.seed = g->bench->seed, .stream = MD_STREAM_TOKEN, .step = g->step++};
     MD_TRY(time_forward(context, err));
-    for (int i = 0; i < g->count; i++) {
-        md_proposal proposal;
-        const float *logits = g->logits + (size_t)i * (size_t)g->denoiser.vocab;
-        if (!md_drawer_draw(g->drawer, logits, md_uniform(rng, 0, (uint32_t)i), &proposal))
-            return md_fail(err, MDLM_NUMERIC,
-                           "logits are no distribution: expected finite "
-                           "numbers");
-    }
-    return MDLM_OK;
+    for (int i = 0; i < g->count; i++)
+        g->draws[i] = (md_draw){.logits = g->logits + (size_t)i * (size_t)g->denoiser.vocab,
+                                .u = md_uniform(rng, 0, (uint32_t)i),
+                                .proposal = &g->proposals[i]};
+    if (md_drawer_draw(g->drawer, g->draws, g->count) == g->count) return MDLM_OK;
+    return md_fail(err, MDLM_NUMERIC, "logits are no distribution: expected finite numbers");
 }
 
 /* Half of what is not the block comes before it, already written. */
@@ -53,6 +52,8 @@ static void lay_out(generator *g) {
 static mdlm_status prepare(generator *g, mdlm_error *err) {
     const md_bench *b = g->bench;
     md_sampler_options options = md_sampler_defaults();
+    options.kernels = md_tape_kernels(b->tape);
+    options.pool = b->pool;
     MD_TRY(md_transformer_new(b->config, false, &g->view.net, err));
     md_transformer_init(g->view.net, b->seed);
     MD_TRY(md_transformer_pack(g->view.net, md_tape_kernels(b->tape), err));
@@ -63,7 +64,10 @@ static mdlm_status prepare(generator *g, mdlm_error *err) {
     g->ids = md_alloc((size_t)b->batch * (size_t)b->config->seq_len, sizeof *g->ids, err);
     g->rows = md_alloc((size_t)g->count, sizeof *g->rows, err);
     g->logits = md_alloc((size_t)g->count * (size_t)g->denoiser.vocab, sizeof *g->logits, err);
+    g->draws = md_alloc((size_t)g->count, sizeof *g->draws, err);
+    g->proposals = md_alloc((size_t)g->count, sizeof *g->proposals, err);
     if (!g->drawer || !g->ids || !g->rows || !g->logits) return MDLM_RUNTIME;
+    if (!g->draws || !g->proposals) return MDLM_RUNTIME;
     lay_out(g);
     return MDLM_OK;
 }
@@ -88,6 +92,8 @@ mdlm_status md_bench_generate(const md_bench *bench, md_bench_result *out, mdlm_
     MD_GOTO(done, status, md_bench_time(bench, time_forward, &g, &r.forward, err));
     *out = r;
 done:
+    md_free(g.proposals);
+    md_free(g.draws);
     md_free(g.logits);
     md_free(g.rows);
     md_free(g.ids);

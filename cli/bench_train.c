@@ -10,31 +10,36 @@ typedef struct trainer {
     int64_t step;
 } trainer;
 
-static mdlm_status forward(trainer *t, bool record, md_tensor **loss, mdlm_error *err) {
+/* All micro-batches of the next step, with gradients or without. */
+static mdlm_status run_step(trainer *t, bool record, mdlm_error *err) {
     md_rng dropout = {.seed = t->bench->seed, .stream = MD_STREAM_DROPOUT};
-    dropout.step = (uint64_t)++t->step;
-    md_tape_begin(t->bench->tape, record, dropout);
-    return t->task.loss(t->task.context, t->bench->tape, t->step, 0, loss, err);
+    t->step++;
+    for (int micro = 0; micro < t->task.micro_batches; micro++) {
+        md_tensor *loss = NULL;
+        dropout.step = (uint64_t)(t->step * t->task.micro_batches + micro);
+        md_tape_begin(t->bench->tape, record, dropout);
+        MD_TRY(t->task.loss(t->task.context, t->bench->tape, t->step, micro, &loss, err));
+        if (record) MD_TRY(md_tape_backward(t->bench->tape, loss, err));
+    }
+    return MDLM_OK;
 }
 
 static mdlm_status time_step(void *context, mdlm_error *err) {
     const double rate = 1e-3;
     trainer *t = context;
-    md_tensor *loss = NULL;
-    MD_TRY(forward(t, true, &loss, err));
-    MD_TRY(md_tape_backward(t->bench->tape, loss, err));
+    MD_TRY(run_step(t, true, err));
     return md_optimizer_step(t->optimizer, rate, t->bench->pool, NULL, err);
 }
 
 static mdlm_status time_forward(void *context, mdlm_error *err) {
-    md_tensor *loss = NULL;
-    return forward(context, false, &loss, err);
+    return run_step(context, false, err);
 }
 
 static mdlm_status prepare(trainer *t, md_tokenizer **tokenizer, mdlm_error *err) {
     const md_bench *b = t->bench;
     md_optimizer_options options = md_optimizer_defaults();
     options.kind = b->optimizer;
+    options.ema = b->ema;
     MD_TRY(md_tokenizer_bytes(tokenizer, err)); /* for its mask */
     MD_TRY(md_transformer_new(b->config, true, &t->text.net, err));
     md_transformer_init(t->text.net, b->seed);
@@ -45,10 +50,10 @@ static mdlm_status prepare(trainer *t, md_tokenizer **tokenizer, mdlm_error *err
     t->text.batch = b->batch;
     t->text.accum = 1;
     t->text.seq_len = b->config->seq_len;
-    t->text.dropout = b->dropout;
+    t->text.training = b->training;
     MD_TRY(md_text_task_init(&t->text, err));
     t->task = md_text_task_view(&t->text);
-    md_bench_ids(b, t->text.ids, (int64_t)b->batch * b->config->seq_len);
+    md_bench_ids(b, t->text.ids, (int64_t)t->text.sequences * b->config->seq_len);
     t->optimizer = md_optimizer_new(t->task.params, md_tape_kernels(b->tape), &options, err);
     return t->optimizer ? MDLM_OK : MDLM_RUNTIME;
 }

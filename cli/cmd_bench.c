@@ -20,11 +20,15 @@
 #define BENCH_OPTIONS(X) \
     X(INT, batch_size, 0, 1, 65536, "train: sequences in a step; the preset's if not given") \
     X(CHOICE, optimizer, "adamw", 0, 0, "adamw|muon: train: update rule") \
+    X(REAL, ema, 0.999, 0, 0.999999, "train: decay of the averaged weights; 0: none") \
+    X(FLAG, checkpoint_activations, false, 0, 0, \
+      "train: compute each block again in the backward pass") \
     X(INT, num_samples, 0, 1, 65536, "generate: texts written at once; one if not given") \
     X(INT, block_length, 0, 1, 1048576, \
       "generate: positions whose logits a step needs; 32, or --seq-len if that is less") \
     X(INT, vocab_size, 259, 257, 1000000, "rows of the embedding and of the head; bytes: 259") \
-    X(CHOICE, dtype, "f32", 0, 0, "f32|bf16: operands of matrix products; sums stay f32") \
+    X(CHOICE, dtype, "f32", 0, 0, \
+      "f32|bf16|q8_0: operands of matrix products; sums stay f32; q8_0: generate") \
     X(INT, repeat, 0, 1, 100000, \
       "timed repetitions, of which the median counts; if not given 10, or what fits 20 seconds") \
     X(FLAG, profile, false, 0, 0, "add a table of the time in each kind of operator")
@@ -42,7 +46,7 @@ static const md_option table[] = {BENCH_OPTIONS(MD_OPTION_ROW){0}};
 typedef struct what {
     const char *name, *step, *forward; /* the last two say what the times are of */
     mdlm_status (*run)(const md_bench *bench, md_bench_result *out, mdlm_error *err);
-    const char *only[4]; /* options that no other has */
+    const char *only[6]; /* options that no other has */
 } what;
 
 static const what all[] = {
@@ -50,7 +54,7 @@ static const what all[] = {
      "corruption, forward, loss, backward, optimizer",
      "corruption, forward, loss",
      md_bench_train,
-     {"batch_size", "optimizer", "dropout"}},
+     {"batch_size", "optimizer", "dropout", "ema", "checkpoint_activations"}},
     {"generate",
      "network, logits of the block, draws",
      "network, logits of the block",
@@ -99,6 +103,10 @@ static mdlm_status check_foreign(const job *j, mdlm_error *err) {
             return md_fail(err, MDLM_USAGE, "%s is for mdlm bench %s", flag, all[i].name);
         }
     }
+    if (j->what->run == md_bench_train && !strcmp(j->opt->dtype, "q8_0")) {
+        return md_fail(err, MDLM_USAGE,
+                       "--dtype q8_0 is for mdlm bench generate: training takes f32 or bf16");
+    }
     return MDLM_OK;
 }
 
@@ -131,13 +139,15 @@ static mdlm_status plan(job *j, mdlm_error *err) {
     if (batch * T > INT_MAX)
         return md_fail(err, MDLM_USAGE, "%lld sequences of %d tokens are too many at once",
                        (long long)batch, T);
-    j->bench = (md_bench){.config = &j->config,
-                          .seed = (uint64_t)j->cli->common.seed,
-                          .repeat = (int)o->repeat,
-                          .profile = o->profile,
-                          .batch = (int)batch,
-                          .block_length = (int)o->block_length,
-                          .dropout = o->train.dropout};
+    j->bench = (md_bench){
+        .config = &j->config,
+        .seed = (uint64_t)j->cli->common.seed,
+        .repeat = (int)o->repeat,
+        .profile = o->profile,
+        .batch = (int)batch,
+        .block_length = (int)o->block_length,
+        .ema = o->ema,
+        .training = {.dropout = o->train.dropout, .checkpoint = o->checkpoint_activations}};
     if (!strcmp(o->optimizer, "muon")) j->bench.optimizer = MD_OPTIMIZER_MUON;
     return MDLM_OK;
 }

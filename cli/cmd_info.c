@@ -17,6 +17,7 @@ typedef struct machine {
     char cpu[128];
     char features[256]; /* separated by spaces */
     const char *kernels;
+    const char *bf16, *q8_0; /* the products of these operand types */
     long processors;
     int usable; /* by this process */
     int64_t memory;
@@ -77,6 +78,10 @@ static mdlm_status read_machine(const md_cli *cli, machine *m, mdlm_error *err) 
     md_kernels kernels;
     MD_TRY(md_kernels_init(&kernels, cli->kernels, err));
     m->kernels = kernels.name;
+    MD_TRY(md_kernels_set_dtype(&kernels, "bf16", err));
+    m->bf16 = kernels.products;
+    MD_TRY(md_kernels_set_dtype(&kernels, "q8_0", err));
+    m->q8_0 = kernels.products;
     read_cpu_name(m->cpu, sizeof m->cpu);
     read_features(m);
     m->processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -104,6 +109,7 @@ static mdlm_status print_machine(const md_cli *cli, const machine *m, mdlm_error
         if (runs_here(md_kernels_names[i])) MD_TRY(md_cli_print(err, " %s", md_kernels_names[i]));
     }
     MD_TRY(md_cli_print(err, ")\n"));
+    MD_TRY(md_cli_print(err, "products    bf16: %s, q8_0: %s\n", m->bf16, m->q8_0));
     MD_TRY(md_cli_print(err, "BLAS        %s\n", *blas->config ? blas->config : "unknown"));
     if (!*blas->core) return MDLM_OK;
     return md_cli_print(err, "BLAS core   %s (found %s; %s)\n", blas->core, blas->found,
@@ -124,6 +130,10 @@ static void json_machine(const md_cli *cli, const machine *m, md_json_line *line
         if (runs_here(md_kernels_names[i])) md_json_put_string(line, NULL, md_kernels_names[i]);
     }
     md_json_close(line, ']');
+    md_json_open(line, "products", '{');
+    md_json_put_string(line, "bf16", m->bf16);
+    md_json_put_string(line, "q8_0", m->q8_0);
+    md_json_close(line, '}');
     md_json_put_string(line, "blas", cli->blas.config);
     md_json_put_string(line, "blas_core", cli->blas.core);
     md_json_put_string(line, "blas_core_found", cli->blas.found);

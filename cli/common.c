@@ -36,7 +36,10 @@ mdlm_status md_cli_load(const md_cli *cli, mdlm_model **out, mdlm_error *err) {
     }
     char *weights = NULL;
     MD_TRY(find_weights(cli, &weights, err));
-    mdlm_load_options opt = {.threads = cli->threads, .kernels = cli->kernels, .weights = weights};
+    mdlm_load_options opt = {.threads = cli->threads,
+                             .kernels = cli->kernels,
+                             .dtype = cli->common.dtype,
+                             .weights = weights};
     mdlm_status status = mdlm_load(cli->model, &opt, out, err);
     md_free(weights);
     return status;

@@ -28,7 +28,7 @@
     X(CHOICE, weights, "best", 0, 0, \
       "best=ema|last|raw: of a run: averaged at the best validation, averaged at the last " \
       "checkpoint, or that checkpoint's without averaging") \
-    X(CHOICE, dtype, "f32", 0, 0, "f32|bf16: operands of matrix products; sums stay f32")
+    X(CHOICE, dtype, "f32", 0, 0, "f32|bf16|q8_0: operands of matrix products; sums stay f32")
 
 #define MD_CLI_COMMON_OPTIONS(X) \
     X(TEXT, run, "", 0, 0, "run folder; empty: " MD_CLI_DEFAULT_RUN) \

@@ -148,39 +148,65 @@ md_tensor *md_transformer_head(md_transformer *net) {
     return net->head;
 }
 
+/* One block in one pass. */
+typedef struct block_call {
+    const md_transformer *net;
+    const block *block;
+    double dropout;
+} block_call;
+
 /* x [B, T, C] to the same shape. */
-static md_tensor *block_forward(const md_transformer *net, const block *k, md_tape *tape,
-                                md_tensor *x, double dropout) {
+static md_tensor *block_forward(const void *context, md_tape *tape, md_tensor *x) {
+    const block_call *call = context;
+    const md_transformer *net = call->net;
+    const block *k = call->block;
+    const double dropout = call->dropout;
     const md_model_config *c = &net->config;
     md_attention_shape shape = {c->heads, c->kv_heads, c->dim / c->heads};
-    md_tensor *qkv = md_linear(tape, md_rms_norm(tape, x, k->attn_norm, c->norm_eps), k->qkv, NULL);
+    md_tensor *n = md_spent(md_rms_norm(tape, x, k->attn_norm, c->norm_eps));
+    md_tensor *qkv = md_linear(tape, n, k->qkv, NULL);
     qkv = md_rope(tape, qkv, c->heads + c->kv_heads, &net->rope);
     md_tensor *y = md_attention(tape, qkv, shape);
     bool drop = dropout > 0 && md_tape_recording(tape);
     y = md_linear(tape, y, k->attn_out, drop ? NULL : x);
     if (drop) y = md_add(tape, md_dropout(tape, y, dropout), x);
-    md_tensor *n = md_rms_norm(tape, y, k->ff_norm, c->norm_eps);
-    md_tensor *f = md_swiglu(tape, md_linear(tape, n, k->gate_up, NULL));
+    n = md_spent(md_rms_norm(tape, y, k->ff_norm, c->norm_eps));
+    md_tensor *f = md_spent(md_swiglu(tape, md_spent(md_linear(tape, n, k->gate_up, NULL))));
     f = md_linear(tape, f, k->ff_out, drop ? NULL : y);
     return drop ? md_add(tape, md_dropout(tape, f, dropout), y) : f;
 }
 
-md_tensor *md_transformer_hidden(md_transformer *net, md_tape *tape, const int32_t *ids, int B,
-                                 int T, double dropout) {
-    int64_t dim[3] = {B, T, net->config.dim};
-    md_tensor *x = md_embedding(tape, net->embedding, ids, (int64_t)B * T);
-    x = md_reshape(tape, x, 3, dim);
+static md_tensor *record_blocks(const md_transformer *net, md_tape *tape, md_tensor *x,
+                                const md_transformer_training *training) {
+    const size_t layers = (size_t)net->config.layers;
+    block_call *calls = md_tape_alloc(tape, layers, sizeof *calls); /* backward reads them, too */
+    for (size_t i = 0; calls && i < layers; i++) {
+        calls[i] = (block_call){net, &net->blocks[i], training ? training->dropout : 0};
+        x = training && training->checkpoint ? md_checkpoint(tape, block_forward, &calls[i], x)
+                                             : block_forward(&calls[i], tape, x);
+    }
+    return calls ? x : NULL;
+}
+
+/* In place, in memory of one block. */
+static md_tensor *run_blocks(const md_transformer *net, md_tape *tape, md_tensor *x) {
     for (int i = 0; i < net->config.layers; i++) {
-        if (md_tape_recording(tape)) {
-            x = block_forward(net, &net->blocks[i], tape, x, dropout);
-            continue;
-        }
-        md_arena_mark mark = md_tape_mark(tape); /* memory of one block only */
-        md_tensor *y = block_forward(net, &net->blocks[i], tape, x, 0);
+        const block_call call = {net, &net->blocks[i], 0};
+        md_arena_mark mark = md_tape_mark(tape);
+        md_tensor *y = block_forward(&call, tape, x);
         if (!y) return NULL;
         memcpy(x->data, y->data, (size_t)md_tensor_size(x) * sizeof *x->data);
         md_tape_rewind(tape, mark);
     }
+    return x;
+}
+
+md_tensor *md_transformer_hidden(md_transformer *net, md_tape *tape, const int32_t *ids, int B,
+                                 int T, const md_transformer_training *training) {
+    int64_t dim[3] = {B, T, net->config.dim};
+    md_tensor *x = md_embedding(tape, net->embedding, ids, (int64_t)B * T);
+    x = md_reshape(tape, x, 3, dim);
+    x = md_tape_recording(tape) ? record_blocks(net, tape, x, training) : run_blocks(net, tape, x);
     return md_rms_norm(tape, x, net->final_norm, net->config.norm_eps);
 }
 
@@ -237,7 +263,7 @@ static mdlm_status predict(void *context, const int32_t *ids, int B, int T, cons
                        c->vocab);
     }
     md_tape_begin(view->tape, false, (md_rng){0});
-    md_tensor *hidden = md_transformer_hidden(view->net, view->tape, ids, B, T, 0);
+    md_tensor *hidden = md_transformer_hidden(view->net, view->tape, ids, B, T, NULL);
     if (!hidden) return md_tape_status(view->tape, err);
     for (int first = 0; first < count;) {
         int end = first, b = rows[first] / T;

@@ -12,7 +12,7 @@
  *     md_transformer *net = NULL;
  *     MD_TRY(md_transformer_new(&config, true, &net, err));
  *     md_transformer_init(net, seed);
- *     md_tensor *h = md_transformer_hidden(net, tape, ids, B, T, 0.0);     [B*T, C]
+ *     md_tensor *h = md_transformer_hidden(net, tape, ids, B, T, NULL);     [B*T, C]
  */
 #ifndef MD_MODEL_TRANSFORMER_H
 #define MD_MODEL_TRANSFORMER_H
@@ -35,9 +35,16 @@ void md_transformer_init(md_transformer *net, uint64_t seed);
 const md_model_config *md_transformer_config(const md_transformer *net);
 md_params *md_transformer_params(md_transformer *net);
 
-/* Final normed hidden states [B*T, C] of ids [B, T]. Without recording, memory is one block's. */
+/* What a recorded forward pass may add; nothing else changes the result. */
+typedef struct md_transformer_training {
+    double dropout;  /* on the residual branches */
+    bool checkpoint; /* keep what lies between blocks only, and run each again in backward */
+} md_transformer_training;
+
+/* Final normed hidden states [B*T, C] of ids [B, T]. Without recording, memory is one block's and
+ * `training` does not matter; NULL: neither of the two. */
 md_tensor *md_transformer_hidden(md_transformer *net, md_tape *tape, const int32_t *ids, int B,
-                                 int T, double dropout);
+                                 int T, const md_transformer_training *training);
 /* The head's weight [V, C]. */
 md_tensor *md_transformer_head(md_transformer *net);
 

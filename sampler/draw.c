@@ -1,130 +1,191 @@
 /* sampler/draw.c: see draw.h. */
 #include "sampler/draw.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "base/memory.h"
+#include "sampler/truncate.h"
+
+enum { TASK_LOGITS = 1 << 14 }; /* rows of a task hold about so many */
+
+/* Of one thread. */
+typedef struct space {
+    md_chunk *chunk; /* [chunks] */
+    float weight[MD_CHUNK];
+    md_truncation *truncation; /* NULL when nothing is cut */
+} space;
 
 struct md_drawer {
-    int vocab;
-    int32_t mask_id;
+    md_row row; /* what all rows share */
+    md_pool *pool;
     double temperature, top_p;
     int top_k;
-    double *weight; /* [V] proportional to p; 0 for the mask */
-    int32_t *order; /* [V] a heap in front, what was popped from it behind */
+    int threads;
+    space *spaces; /* [threads] */
 };
+
+static bool truncates(const md_drawer *d) {
+    return d->temperature > 0 && (d->top_k > 0 || d->top_p < 1.0);
+}
+
+/* 1 / temperature, of what a float can hold; at 0 nothing is drawn. */
+static float inverse(double temperature) {
+    if (temperature == 0) return 1.0F;
+    return (float)fmin(fmax(1 / temperature, (double)FLT_MIN), (double)FLT_MAX);
+}
+
+static bool allocate(md_drawer *d, mdlm_error *err) {
+    d->spaces = md_alloc((size_t)d->threads, sizeof *d->spaces, err);
+    for (int i = 0; d->spaces && i < d->threads; i++) {
+        space *s = &d->spaces[i];
+        s->chunk = md_alloc((size_t)d->row.chunks, sizeof *s->chunk, err);
+        if (s->chunk && truncates(d)) s->truncation = md_truncation_new(d->row.vocab, err);
+        if (!s->chunk || (truncates(d) && !s->truncation)) return false;
+    }
+    return d->spaces != NULL;
+}
 
 md_drawer *md_drawer_new(int vocab, int32_t mask_id, const md_sampler_options *opt,
                          mdlm_error *err) {
+    MD_BUG_IF(!opt->kernels);
     md_drawer *d = md_alloc(1, sizeof *d, err);
     if (!d) return NULL;
-    *d = (md_drawer){.vocab = vocab,
-                     .mask_id = mask_id,
+    *d = (md_drawer){.row = {.kernels = opt->kernels,
+                             .vocab = vocab,
+                             .chunks = (vocab - 1) / MD_CHUNK + 1,
+                             .banned = mask_id,
+                             .scale = inverse(opt->temperature)},
+                     .pool = opt->pool,
                      .temperature = opt->temperature,
                      .top_p = opt->top_p,
-                     .top_k = opt->top_k < vocab ? opt->top_k : 0};
-    d->weight = md_alloc((size_t)vocab, sizeof *d->weight, err);
-    d->order = d->weight ? md_alloc((size_t)vocab, sizeof *d->order, err) : NULL;
-    if (d->order) return d;
+                     .top_k = opt->top_k < vocab ? opt->top_k : 0,
+                     .threads = opt->pool ? md_pool_threads(opt->pool) : 1};
+    if (allocate(d, err)) return d;
     md_drawer_free(d);
     return NULL;
 }
 
 void md_drawer_free(md_drawer *d) {
     if (!d) return;
-    md_free(d->weight);
-    md_free(d->order);
+    for (int i = 0; d->spaces && i < d->threads; i++) {
+        md_free(d->spaces[i].chunk);
+        md_truncation_free(d->spaces[i].truncation);
+    }
+    md_free(d->spaces);
     md_free(d);
 }
 
-/* The arg-max, the lower id of equals; -1 when the row is no distribution. */
-static int32_t most_probable(const md_drawer *d, const float *logits) {
-    int32_t best = -1;
-    for (int32_t v = 0; v < d->vocab; v++) {
-        if (v == d->mask_id) continue;
-        if (isnan(logits[v])) return -1;
-        if (best < 0 || logits[v] > logits[best]) best = v;
+/* Sums over the row, relative to its maximum: of the weights, and of w = e^(l - max) and
+ * w (l - max). */
+typedef struct row_sums {
+    double weights, plain, slope;
+} row_sums;
+
+/* Sets row->max and brings the sums of the chunks to it. */
+static row_sums add_up(md_row *r, double temperature) {
+    row_sums sums = {0};
+    r->max = -INFINITY;
+    for (int c = 0; c < r->chunks; c++) r->max = fmaxf(r->max, r->chunk[c].max);
+    for (int c = 0; c < r->chunks; c++) {
+        md_chunk *k = &r->chunk[c];
+        double gap = (double)k->max - (double)r->max, plain = exp(gap);
+        k->sum *= temperature > 0 && temperature != 1.0 ? exp(gap / temperature) : plain;
+        sums.weights += k->sum;
+        sums.plain += plain * k->plain;
+        if (plain > 0) sums.slope += plain * (k->slope + gap * k->plain);
     }
-    return best >= 0 && isfinite(logits[best]) ? best : -1;
+    return sums;
 }
 
-/* Fills weight with exp((l - max) / temperature); returns the sum. */
-static double weigh(md_drawer *d, const float *logits, double max, double temperature) {
-    double sum = 0;
-    for (int32_t v = 0; v < d->vocab; v++) {
-        d->weight[v] = v == d->mask_id ? 0.0 : exp(((double)logits[v] - max) / temperature);
-        sum += d->weight[v];
+/* The most probable token, the lower id of equals, and the logit of the next. */
+static int32_t most_probable(const md_row *r, float *next) {
+    int best = 0;
+    int32_t token = -1;
+    *next = -INFINITY;
+    while (r->chunk[best].max != r->max) best++;
+    for (int c = 0; c < r->chunks; c++)
+        if (c != best) *next = fmaxf(*next, r->chunk[c].max);
+    int32_t end = (best + 1) * MD_CHUNK < r->vocab ? (best + 1) * MD_CHUNK : r->vocab;
+    for (int32_t v = best * MD_CHUNK; v < end; v++) {
+        if (v == r->banned) continue;
+        if (token < 0 && r->logits[v] == r->max) {
+            token = v;
+        } else if (r->logits[v] > *next) {
+            *next = r->logits[v];
+        }
     }
-    return sum;
+    return token;
 }
 
-static bool goes_first(const float *logits, int32_t a, int32_t b) {
-    return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
-}
-
-static void sift_down(int32_t *heap, int size, int root, const float *logits) {
-    for (;;) {
-        int child = 2 * root + 1;
-        if (child >= size) return;
-        if (child + 1 < size && goes_first(logits, heap[child + 1], heap[child])) child++;
-        if (!goes_first(logits, heap[child], heap[root])) return;
-        int32_t swap = heap[root];
-        heap[root] = heap[child];
-        heap[child] = swap;
-        root = child;
-    }
-}
-
-/* Leaves the weights of top-k and top-p, zeroes the others; returns the new sum. A heap, since
- * usually few of many tokens are popped. */
-static double keep_most_probable(md_drawer *d, const float *logits, double sum) {
-    int size = 0, most = d->top_k > 0 ? d->top_k : d->vocab, popped = 0;
-    double mass = 0;
-    for (int32_t v = 0; v < d->vocab; v++)
-        if (v != d->mask_id) d->order[size++] = v;
-    const int all = size;
-    for (int i = size / 2 - 1; i >= 0; i--) sift_down(d->order, size, i, logits);
-    while (size > 0 && popped < most) {
-        int32_t v = d->order[0];
-        d->order[0] = d->order[--size];
-        d->order[size] = v;
-        sift_down(d->order, size, 0, logits);
-        popped++;
-        mass += d->weight[v];
-        if (d->top_k == 0 && mass >= d->top_p * sum) break;
-    }
-    for (int i = 0; i < size; i++) d->weight[d->order[i]] = 0;
-    if (d->top_k == 0 || d->top_p >= 1.0) return mass;
-    double kept = 0;
-    for (int i = all - 1; i >= size; i--) { /* most probable first */
-        if (kept >= d->top_p * mass) d->weight[d->order[i]] = 0;
-        kept += d->weight[d->order[i]];
-    }
-    return kept;
-}
-
-/* The token at which the cumulated weight passes u * sum. */
-static int32_t invert(const md_drawer *d, double sum, double u) {
+/* The token at which the cumulated weight passes u * sum: first its chunk, then itself. */
+static int32_t invert(const md_row *r, double sum, double u) {
     double target = u * sum, cumulated = 0;
+    int chunk = 0;
     int32_t last = -1;
-    for (int32_t v = 0; v < d->vocab; v++) {
-        if (!(d->weight[v] > 0)) continue;
-        cumulated += d->weight[v];
-        last = v;
+    for (int c = 0; c < r->chunks; c++) {
+        if (!(r->chunk[c].sum > 0)) continue;
+        chunk = c;
+        if (cumulated + r->chunk[c].sum > target) break;
+        cumulated += r->chunk[c].sum;
+    }
+    int n = md_row_weights(r, chunk);
+    for (int i = 0; i < n; i++) {
+        if (!(r->weight[i] > 0)) continue;
+        cumulated += (double)r->weight[i];
+        last = chunk * MD_CHUNK + i;
         if (cumulated > target) break;
     }
-    return last; /* of rounding in the sum, the last one */
+    return last; /* of rounding in the sums, the last one */
 }
 
-bool md_drawer_draw(md_drawer *d, const float *logits, double u, md_proposal *out) {
-    int32_t token = most_probable(d, logits);
-    if (token < 0) return false;
-    double max = (double)logits[token], sum = weigh(d, logits, max, 1.0), plain_sum = sum;
+static bool draw(const md_drawer *d, space *s, const md_draw *one) {
+    md_row r = d->row;
+    float next;
+    r.logits = one->logits;
+    r.chunk = s->chunk;
+    r.weight = s->weight;
+    r.kernels->chunk_sums(r.vocab, r.banned, r.scale, r.logits, r.chunk);
+    row_sums sums = add_up(&r, d->temperature);
+    if (!isfinite(r.max) || isnan(sums.plain)) return false;
+    int32_t token = most_probable(&r, &next);
     if (d->temperature > 0) {
-        if (d->temperature != 1.0) sum = weigh(d, logits, max, d->temperature);
-        if (d->top_k > 0 || d->top_p < 1.0) sum = keep_most_probable(d, logits, sum);
-        token = invert(d, sum, u);
+        double sum = sums.weights;
+        if (truncates(d)) sum = md_truncate(s->truncation, &r, sum, d->top_k, d->top_p);
+        token = invert(&r, sum, one->u);
     }
-    *out = (md_proposal){token, exp((double)logits[token] - max) / plain_sum};
+    double gap = (double)r.logits[token] - (double)r.max;
+    *one->proposal = (md_proposal){
+        .token = token,
+        .confidence = exp(gap) / sums.plain,
+        .entropy = fmax(0, log(sums.plain) - sums.slope / sums.plain),
+        .margin = (1 - exp((double)next - (double)r.max)) / sums.plain,
+    };
     return true;
+}
+
+typedef struct job {
+    const md_drawer *drawer;
+    md_draw *draws;
+    int count, per_task;
+} job;
+
+static void run_task(void *context, int64_t task, int worker) {
+    job *j = context;
+    int first = (int)task * j->per_task, end = first + j->per_task;
+    for (int i = first; i < end && i < j->count; i++)
+        j->draws[i].drawn = draw(j->drawer, &j->drawer->spaces[worker], &j->draws[i]);
+}
+
+int md_drawer_draw(md_drawer *d, md_draw *draws, int count) {
+    int per_task = d->row.vocab < TASK_LOGITS ? TASK_LOGITS / d->row.vocab : 1, drawn = 0;
+    int64_t tasks = ((int64_t)count + per_task - 1) / per_task;
+    job j = {.drawer = d, .draws = draws, .count = count, .per_task = per_task};
+    if (d->pool) {
+        md_pool_run(d->pool, "draw", tasks, run_task, &j);
+    } else {
+        for (int64_t task = 0; task < tasks; task++) run_task(&j, task, 0);
+    }
+    while (drawn < count && draws[drawn].drawn) drawn++;
+    return drawn;
 }

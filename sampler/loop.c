@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "diffusion/query.h"
 #include "sampler/draw.h"
+#include "sampler/kept.h"
 #include "sampler/rule.h"
 
 typedef struct sampler_run {
@@ -26,7 +27,11 @@ typedef struct sampler_run {
     int *place;            /* [length] canvas position to index in the block */
     float *confidence;     /* [N, length] */
     uint8_t *settled;      /* [N, length] */
-    md_query query;
+    uint8_t *changed;      /* [N] whether this step changed the canvas */
+    md_draw *draws;        /* [N, Y] to be made */
+    int draw_count;
+    md_query query; /* holds the last call of the step until the next step */
+    md_kept *kept;
     md_drawer *drawer;
     /* progress */
     int block;
@@ -34,8 +39,12 @@ typedef struct sampler_run {
 } sampler_run;
 
 md_sampler_options md_sampler_defaults(void) {
-    return (md_sampler_options){
-        .rule = &md_rule_ancestral, .blocks = 1, .temperature = 1.0, .top_p = 1.0};
+    return (md_sampler_options){.rule = &md_rule_ancestral,
+                                .blocks = 1,
+                                .temperature = 1.0,
+                                .top_p = 1.0,
+                                .kernels = &md_kernels_ref,
+                                .keep_logits = MD_QUERY_LOGITS};
 }
 
 static mdlm_status check_options(const md_sampler_options *opt, mdlm_error *err) {
@@ -116,16 +125,21 @@ static mdlm_status allocate(sampler_run *r, mdlm_error *err) {
     r->place = take(r, 1, T, sizeof *r->place, &ok);
     r->confidence = take(r, N, T, sizeof *r->confidence, &ok);
     r->settled = take(r, N, T, sizeof *r->settled, &ok);
+    r->changed = take(r, 1, N, sizeof *r->changed, &ok);
+    r->draws = take(r, N, Y, sizeof *r->draws, &ok);
     if (!ok)
         return md_fail(err, MDLM_RUNTIME, "out of memory for %d samples of %d tokens",
                        r->canvas->samples, r->canvas->length);
     MD_TRY(md_query_init(&r->query, r->denoiser, r->canvas->length, r->canvas->samples, err));
+    r->kept = md_kept_new(r->canvas->samples, r->denoiser->vocab, r->opt->keep_logits, err);
+    if (!r->kept) return MDLM_RUNTIME;
     r->drawer = md_drawer_new(r->denoiser->vocab, r->denoiser->mask_id, r->opt, err);
     return r->drawer ? MDLM_OK : MDLM_RUNTIME;
 }
 
 static void release(sampler_run *r) {
     md_drawer_free(r->drawer);
+    md_kept_free(r->kept);
     md_query_release(&r->query);
     md_arena_free(r->arena);
 }
@@ -177,38 +191,56 @@ static void select_positions(sampler_run *r, md_block_step *b, int step) {
     r->opt->rule->select(b);
 }
 
-/* Asks for the collected canvases and draws a proposal from each row. */
+/* Notes a draw for this position of sample k. */
+static void add_draw(sampler_run *r, int k, int32_t position, const float *logits) {
+    md_rng rng = {.seed = r->opt->seed, .stream = MD_STREAM_TOKEN, .step = (uint64_t)r->work.steps};
+    r->draws[r->draw_count++] = (md_draw){
+        .logits = logits,
+        .u = md_uniform(rng, r->sample[k].sequence, (uint32_t)position),
+        .proposal = r->proposal + (size_t)k * (size_t)r->block_length + r->place[position]};
+}
+
+/* Asks for the collected canvases and makes all draws noted. */
 static mdlm_status answer(sampler_run *r, mdlm_error *err) {
     md_query *q = &r->query;
     MD_TRY(md_query_run(q, err));
-    md_rng rng = {.seed = r->opt->seed, .stream = MD_STREAM_TOKEN, .step = (uint64_t)r->work.steps};
-    for (int n = 0; n < q->count; n++) {
-        int64_t k = q->tag[q->rows[n] / q->T];
-        int position = q->rows[n] % q->T;
-        double u = md_uniform(rng, r->sample[k].sequence, (uint32_t)position);
-        const float *logits = q->logits + (size_t)n * (size_t)r->denoiser->vocab;
-        md_proposal *proposal = r->proposal + k * r->block_length + r->place[position];
-        if (!md_drawer_draw(r->drawer, logits, u, proposal))
-            return md_fail(err, MDLM_NUMERIC,
-                           "logits of position %d at step %d are no "
-                           "distribution: expected finite numbers",
-                           position, r->work.steps + 1);
-    }
+    for (int n = 0; n < q->count; n++)
+        add_draw(r, (int)q->tag[q->rows[n] / q->T], q->rows[n] % q->T,
+                 q->logits + (size_t)n * (size_t)r->denoiser->vocab);
     r->work.evaluations += q->canvases;
-    md_query_clear(q);
+    int count = r->draw_count, drawn = md_drawer_draw(r->drawer, r->draws, count);
+    r->draw_count = 0;
+    if (drawn == count) return MDLM_OK;
+    int64_t place = (r->draws[drawn].proposal - r->proposal) % r->block_length;
+    return md_fail(err, MDLM_NUMERIC,
+                   "logits of position %d at step %d are no distribution: expected finite numbers",
+                   r->open[(int64_t)r->block * r->block_length + place], r->work.steps + 1);
+}
+
+/* Draws from what is kept of the canvas, or adds it to the next call. */
+static mdlm_status propose_sample(sampler_run *r, int k, int count, mdlm_error *err) {
+    if (md_kept_has(r->kept, k, r->wanted, count)) {
+        for (int i = 0; i < count; i++)
+            add_draw(r, k, r->wanted[i], md_kept_row(r->kept, k, r->wanted[i]));
+        return MDLM_OK;
+    }
+    if (!md_query_fits(&r->query, count)) {
+        MD_TRY(answer(r, err));
+        md_query_clear(&r->query);
+    }
+    md_query_add(&r->query, r->canvas->ids + (size_t)k * (size_t)r->canvas->length, r->wanted,
+                 count, k);
     return MDLM_OK;
 }
 
 static mdlm_status propose(sampler_run *r, mdlm_error *err) {
     const int32_t *open = r->open + (size_t)r->block * (size_t)r->block_length;
+    md_query_clear(&r->query);
     for (int k = 0; k < r->canvas->samples; k++) {
         int count = 0;
         for (int j = 0; j < r->block_length; j++)
             if (r->sample[k].want[j]) r->wanted[count++] = open[j];
-        if (count == 0) continue;
-        if (!md_query_fits(&r->query, count)) MD_TRY(answer(r, err));
-        md_query_add(&r->query, r->canvas->ids + (size_t)k * (size_t)r->canvas->length, r->wanted,
-                     count, k);
+        if (count > 0) MD_TRY(propose_sample(r, k, count, err));
     }
     return answer(r, err);
 }
@@ -219,12 +251,14 @@ static void commit(sampler_run *r, int k) {
     const int32_t *open = r->open + (size_t)r->block * (size_t)r->block_length;
     if (r->opt->rule->commit) r->opt->rule->commit(b);
     b->masked = 0;
+    r->changed[k] = 0;
     for (int j = 0; j < b->length; j++) {
         size_t at = (size_t)k * (size_t)r->canvas->length + (size_t)open[j];
         if (!r->opt->rule->commit && b->want[j]) b->ids[j] = b->proposal[j].token;
         bool masked = b->ids[j] == b->mask_id;
         b->masked += masked;
         if (b->ids[j] == r->canvas->ids[at]) continue;
+        r->changed[k] = 1;
         r->canvas->ids[at] = b->ids[j];
         r->confidence[at] = masked ? 0.0F : (float)b->proposal[j].confidence;
         r->settled[at] = !masked;
@@ -256,6 +290,7 @@ static mdlm_status fill_block(sampler_run *r, mdlm_error *err) {
         for (int k = 0; k < r->canvas->samples; k++) select_positions(r, &r->sample[k], i);
         MD_TRY(propose(r, err));
         for (int k = 0; k < r->canvas->samples; k++) commit(r, k);
+        md_kept_update(r->kept, &r->query, r->changed);
         r->work.steps++;
         MD_TRY(show(r, err));
     }

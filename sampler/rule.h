@@ -8,8 +8,9 @@
  *   3. `commit` writes ids[j] = proposal[j].token where it accepts. NULL: accept all that select
  *      marked. (Rules that mask again write mask_id at visible positions of the block.)
  * So a rule whose choice of positions does not look at the network (ancestral, first-hitting,
- * random) pays for the rows that it commits and no others, and no canvas is evaluated twice in the
- * same state as long as a rule that marks positions commits at least one.
+ * random) pays for the rows that it commits and no others. When a commit leaves a canvas as it was,
+ * the next step draws from the same logits again (sampler/kept.h), so no rule pays twice for one
+ * state of a canvas, unless it then marks positions that it had not or memory runs short.
  *
  * Recipe for a new rule: a file rule_NAME.c that defines `const md_rule md_rule_NAME`, two lines in
  * rules.c, one test of its law in tests/test_sampler_rules.c.
@@ -21,7 +22,10 @@
 
 typedef struct md_proposal {
     int32_t token;
-    double confidence; /* softmax of the un-tempered logits at `token`, mask excluded */
+    /* of p = softmax of the un-tempered logits, mask excluded: */
+    double confidence; /* p(token) */
+    double entropy;    /* -sum p ln p, nats */
+    double margin;     /* between the most probable token and the next */
 } md_proposal;
 
 typedef struct md_block_step {

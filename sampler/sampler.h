@@ -5,10 +5,11 @@
  *     status = md_sampler_run(&denoiser, &process, &opt, &canvas, &work, err);
  *
  * The loop: for each block, left to right; for each step, let the rule name the positions whose
- * prediction it needs, ask the denoiser for those rows (a canvas of which none is needed is not
- * evaluated), draw a proposal for each, let the rule commit some of them, show the trace. Positions
- * after the block stay masked; given positions never change. Sample k of a batch depends on
- * (seed, first_index + k) only (of the index, the low 32 bits).
+ * prediction it needs, ask the denoiser for those rows (not of a canvas of which none is needed, or
+ * of which they are known since it did not change), draw a proposal for each, let the rule commit
+ * some of them, show the trace. Positions after the block stay masked; given positions never
+ * change. Sample k of a batch depends on (seed, first_index + k) only (of the index, the low 32
+ * bits).
  *
  * Blocks divide the open (not given) positions of the canvas, in order of position, into equal
  * parts.
@@ -16,8 +17,10 @@
 #ifndef MD_SAMPLER_SAMPLER_H
 #define MD_SAMPLER_SAMPLER_H
 
+#include "base/pool.h"
 #include "diffusion/masked.h"
 #include "tensor/denoiser.h"
+#include "tensor/kernels.h"
 
 typedef struct md_rule md_rule; /* sampler/rule.h */
 
@@ -27,15 +30,20 @@ typedef struct md_sampler_options {
                            0: one per open position. At least one per block. A rule with
                            one_token_per_step ignores it: steps = open positions */
     int blocks;         /* must divide the number of open positions (the error names the nearest) */
-    double temperature; /* double precision; 0: arg-max */
+    double temperature; /* 0: arg-max; see sampler/draw.h for the precision */
     int top_k;          /* 0: off */
     double top_p;       /* (0,1]; 1: off. Order: temperature, top_k, top_p (of what top_k left) */
     uint64_t seed;
     int64_t first_index;  /* >= 0 */
     mdlm_step_fn on_step; /* may be NULL; non-zero cancels: MDLM_CANCELLED */
     void *user;
+    const md_kernels *kernels; /* for the draws; plain C by default */
+    md_pool *pool;             /* for the draws; NULL: this thread alone */
+    int64_t keep_logits; /* so many numbers at most are kept of canvases that a step did not change
+                            (4 bytes each); less means more evaluations, never another result */
 } md_sampler_options;
-md_sampler_options md_sampler_defaults(void); /* ancestral, 1 block, temperature 1 */
+/* ancestral, 1 block, temperature 1, kernels ref, 256 MiB of logits kept */
+md_sampler_options md_sampler_defaults(void);
 
 /* What is filled. All samples share `given` and length. */
 typedef struct md_canvas {
@@ -46,7 +54,7 @@ typedef struct md_canvas {
 
 typedef struct md_sampler_work {
     int steps;           /* steps taken */
-    int64_t evaluations; /* network evaluations, counted in canvases */
+    int64_t evaluations; /* network evaluations made, counted in canvases */
 } md_sampler_work;
 
 /* Fills the canvas in place; a canvas with no open position needs no step. On MDLM_CANCELLED the

@@ -17,6 +17,8 @@
 typedef enum md_dtype {
     MD_F32,
     MD_BF16, /* to the nearest, ties to even */
+    MD_Q8_0, /* packed products: 8-bit numbers with a scale per 32 (tensor/kernels/q8.h), for
+                inference */
 } md_dtype;
 
 /* C[m,n] = op(A)[m,k] op(B)[k,n], or C += when `add`; op(X) = X or its transpose. */
@@ -27,8 +29,10 @@ typedef struct md_gemm {
     int lda; /* row stride of A as stored */
     const md_real *b;
     int ldb;
-    const void *packed; /* gemm_packed: op(B) as `pack` made it, in place of b, ldb, trans_b */
-    int packed_col;     /* and its first column to use, a multiple of `panel` */
+    const void *rounded; /* gemm_packed: op(A) as `round_rows` made it, from its first row in this
+                            product, in place of a, lda, trans_a; NULL: not used */
+    const void *packed;  /* gemm_packed: op(B) as `pack` made it, in place of b, ldb, trans_b */
+    int packed_col;      /* and its first column to use, a multiple of `panel` */
     md_real *c;
     int ldc;
 } md_gemm;
@@ -42,6 +46,16 @@ typedef struct md_pack {
     void *to; /* panels one after another, panel_bytes(k) each */
 } md_pack;
 
+/* Of MD_CHUNK logits l of a row (the last chunk may be shorter), with max their greatest. A row is
+ * looked at in chunks so that a draw finds its chunk first, and reads a row once. */
+enum { MD_CHUNK = 512 };
+typedef struct md_chunk {
+    md_real max;  /* -infinity when all are */
+    double sum;   /* of exp(scale * (l - max)) */
+    double plain; /* of exp(l - max); NaN when a logit is NaN or +infinity */
+    double slope; /* of exp(l - max) * (l - max) */
+} md_chunk;
+
 /* One step of AdamW on a range; see tensor/optim.h. */
 typedef struct md_adamw_args {
     md_real *w, *m, *v, *grad; /* grad is read, then zeroed */
@@ -54,7 +68,8 @@ typedef struct md_adamw_args {
 
 typedef struct md_kernels {
     const char *name;
-    md_dtype dtype; /* of the products' operands */
+    md_dtype dtype;       /* of the products' operands */
+    const char *products; /* what multiplies them: a set, "avx512_bf16" or "avx512_vnni" */
 
     void (*gemm)(const md_gemm *g);
     /* Packed products: op(B) in panels of `panel` columns, in the layout that this set reads
@@ -63,6 +78,11 @@ typedef struct md_kernels {
     size_t (*panel_bytes)(int k);
     void (*pack)(const md_pack *p, int first, int count);
     void (*gemm_packed)(const md_gemm *g);
+    /* Where a set rounds operands: rows of A [rows, k] rounded once for several products, in
+     * rounded_bytes(k) each; `row_slack` more must be readable behind them. Else NULL. */
+    void (*round_rows)(int rows, int k, const md_real *a, int lda, void *to);
+    size_t (*rounded_bytes)(int k);
+    int row_slack;
 
     /* y = x * rstd * w, rstd = 1/sqrt(mean(x^2) + eps), per row of C. */
     void (*rms_norm)(int rows, int C, md_real eps, const md_real *x, const md_real *w, md_real *y,
@@ -74,6 +94,7 @@ typedef struct md_kernels {
 
     /* y[F] = silu(x[0:F]) * x[F:2F], per row. */
     void (*swiglu)(int rows, int F, const md_real *x, md_real *y);
+    /* dx may be x itself when it does not accumulate. */
     void (*swiglu_backward)(int rows, int F, const md_real *x, const md_real *dy, bool add,
                             md_real *dx);
 
@@ -101,6 +122,13 @@ typedef struct md_kernels {
     void (*cross_entropy)(int rows, int V, int32_t banned, const int32_t *target,
                           const md_real *weight, bool gradient, md_real *logits, md_real *loss);
 
+    /* Of one row of V logits, its ceil(V / MD_CHUNK) chunks. The banned id counts as -infinity, -1
+     * bans none; scale is a finite normal number above 0. */
+    void (*chunk_sums)(int V, int32_t banned, md_real scale, const md_real *logits,
+                       md_chunk *chunks);
+    /* w = exp(scale * (l - max)) for l up to a finite max; 0 where l is -infinity. */
+    void (*chunk_weights)(int n, md_real scale, md_real max, const md_real *l, md_real *w);
+
     void (*add)(int64_t n, const md_real *a, const md_real *b, md_real *y); /* y = a + b */
     void (*accumulate)(int64_t n, const md_real *x, md_real *y);            /* y += x */
     double (*sum_squares)(int64_t n, const md_real *x);
@@ -115,18 +143,27 @@ mdlm_status md_kernels_init(md_kernels *table, const char *name, mdlm_error *err
 extern const char *const md_kernels_names[]; /* NULL-terminated, best last */
 
 /* Changes the products of a table to another operand type: "f32", "bf16" (the processor's bf16 dot
- * products where it has them, else f32 products of rounded operands). MDLM_USAGE for another name.
- */
+ * products where it has them, else f32 products of rounded operands), "q8_0" (of packed products
+ * alone: 8-bit dot products where it has them, else 16-bit ones of the same numbers, and the same
+ * bits). Under q8_0 `gemm`, attention's, is bf16's where that is a dot product, else f32's.
+ * MDLM_USAGE for another name. */
 mdlm_status md_kernels_set_dtype(md_kernels *table, const char *dtype, mdlm_error *err);
+
+/* The dtype of training where nobody chose: "bf16" when it has instructions of its own here. */
+const char *md_kernels_fast_dtype(const md_kernels *table);
 
 extern const md_kernels md_kernels_ref;
 /* Overrides of a table; not in the double build. */
 void md_kernels_ref_bf16(md_kernels *table);
+void md_kernels_ref_q8(md_kernels *table);
 void md_kernels_openblas(md_kernels *table);
 void md_kernels_avx2(md_kernels *table);
 void md_kernels_avx2_bf16(md_kernels *table);
+void md_kernels_avx2_q8(md_kernels *table);
 void md_kernels_avx512(md_kernels *table);
 void md_kernels_avx512_bf16(md_kernels *table);     /* rounded operands */
 void md_kernels_avx512_bf16_dot(md_kernels *table); /* AVX512_BF16 */
+void md_kernels_avx512_q8(md_kernels *table);       /* 16-bit products */
+void md_kernels_avx512_vnni_q8(md_kernels *table);  /* AVX512_VNNI */
 
 #endif

@@ -4,14 +4,17 @@
 #include <string.h>
 
 /* Sizes of tiles. Fixed by the shape, so that they (and bits) do not depend on the threads. */
-enum { COL_TILE = 512, GRAD_ROWS = 96, GRAD_TASKS = 8 };
+enum { COL_TILE = 512, TASKS = 16, GRAD_ROWS = 96, GRAD_TASKS = 8, ROUND_FROM = 3 };
 
 typedef struct linear_job {
     md_tape *tape;
     const md_kernels *k;
     md_row_tiles tiles;
     int64_t col_tiles;
+    int col_tile;
     int K, M;
+    const char *rounded; /* x, or NULL; a row has this many bytes: */
+    size_t row_bytes;
     const md_real *x, *w, *residual, *dy;
     const void *packed; /* w^T (forward); w, then x (backward) */
     int grad_cols;      /* columns of a tile of dw */
@@ -32,8 +35,8 @@ static void forward_tile(void *context, int64_t task, int worker) {
     const linear_job *j = context;
     (void)worker;
     int64_t first;
-    int rows, cols = tile_size(j->M, COL_TILE, task % j->col_tiles);
-    int64_t col = task % j->col_tiles * COL_TILE;
+    int rows, cols = tile_size(j->M, j->col_tile, task % j->col_tiles);
+    int64_t col = task % j->col_tiles * j->col_tile;
     md_tile_range(&j->tiles, task / j->col_tiles, &first, &rows);
     md_real *y = j->y + first * j->M + col;
     if (j->residual) {
@@ -42,16 +45,18 @@ static void forward_tile(void *context, int64_t task, int worker) {
             memcpy(y + row, j->residual + first * j->M + col + row, (size_t)cols * sizeof *y);
         }
     }
-    j->k->gemm_packed(&(md_gemm){.m = rows,
-                                 .n = cols,
-                                 .k = j->K,
-                                 .a = j->x + first * j->K,
-                                 .lda = j->K,
-                                 .packed = j->packed,
-                                 .packed_col = (int)col,
-                                 .add = j->residual,
-                                 .c = y,
-                                 .ldc = j->M});
+    j->k->gemm_packed(
+        &(md_gemm){.m = rows,
+                   .n = cols,
+                   .k = j->K,
+                   .a = j->x + first * j->K,
+                   .lda = j->K,
+                   .rounded = j->rounded ? j->rounded + (size_t)first * j->row_bytes : NULL,
+                   .packed = j->packed,
+                   .packed_col = (int)col,
+                   .add = j->residual,
+                   .c = y,
+                   .ldc = j->M});
 }
 
 /* dx[rows, K tile] = dy[rows, M] w[M, K tile] */
@@ -96,7 +101,8 @@ static void weight_tile(void *context, int64_t task, int worker) {
 static void weight_gradient(md_tape *tape, linear_job *j) {
     int64_t row_tiles = tile_count(j->M, GRAD_ROWS), panel = j->k->panel;
     int64_t pieces = tile_count(GRAD_TASKS, row_tiles);
-    j->grad_cols = (int)(tile_count(tile_count(j->K, pieces), panel) * panel);
+    int64_t cols = tile_count(tile_count(j->K, pieces), panel) * panel;
+    j->grad_cols = cols > COL_TILE ? COL_TILE : (int)cols;
     j->col_tiles = tile_count(j->K, j->grad_cols);
     md_pack pack = {.n = j->K, .k = (int)j->tiles.rows, .b = j->x, .ldb = j->K};
     j->packed = md_tape_pack(tape, 0, pack);
@@ -118,15 +124,23 @@ static void linear_backward(md_tape *tape, md_node *node) {
                     .x = n->x->data,
                     .w = n->w->data,
                     .dy = node->out->grad};
-    j.dx = md_grad_begin(tape, n->x, &j.add);
+    j.dw = md_grad_begin(tape, n->w, &j.add);
+    if (j.dw) weight_gradient(tape, &j);
+    j.dx = md_grad_begin(tape, n->x, &j.add); /* may be x itself, which dw has read */
     if (j.dx) j.packed = md_tape_pack(tape, 0, (md_pack){.n = j.K, .k = j.M, .b = j.w, .ldb = j.K});
     if (j.dx && j.packed) {
         j.col_tiles = tile_count(j.K, COL_TILE);
         md_tape_parallel(tape, "linear dx", j.tiles.count * j.col_tiles, input_tile, &j);
     }
-    j.dw = md_grad_begin(tape, n->w, &j.add);
-    if (j.dw) weight_gradient(tape, &j);
     md_grad_pass(tape, node->out, n->residual);
+}
+
+/* Few rows are cut into more tiles of columns, in whole panels. */
+static void choose_columns(linear_job *j) {
+    int64_t pieces = tile_count(TASKS, j->tiles.per_group), panel = j->k->panel;
+    int64_t tile = tile_count(tile_count(j->M, pieces), panel) * panel;
+    j->col_tile = tile > COL_TILE ? COL_TILE : (int)tile;
+    j->col_tiles = tile_count(j->M, j->col_tile);
 }
 
 md_tensor *md_linear(md_tape *tape, md_tensor *x, md_tensor *w, md_tensor *residual) {
@@ -141,7 +155,6 @@ md_tensor *md_linear(md_tape *tape, md_tensor *x, md_tensor *w, md_tensor *resid
     linear_job j = {.tape = tape,
                     .k = md_tape_kernels(tape),
                     .tiles = md_tile_rows(tape, x),
-                    .col_tiles = tile_count(w->dim[0], COL_TILE),
                     .K = (int)w->dim[1],
                     .M = (int)w->dim[0],
                     .x = x->data,
@@ -151,6 +164,12 @@ md_tensor *md_linear(md_tape *tape, md_tensor *x, md_tensor *w, md_tensor *resid
     md_pack pack = {.trans = true, .n = j.M, .k = j.K, .b = j.w, .ldb = j.K};
     j.packed = w->packed ? w->packed : md_tape_pack(tape, 0, pack);
     if (!j.packed) return NULL;
+    choose_columns(&j);
+    if (j.k->round_rows && j.col_tiles > ROUND_FROM) {
+        j.row_bytes = j.k->rounded_bytes(j.K);
+        j.rounded = md_tape_round(tape, x);
+        if (!j.rounded) return NULL;
+    }
     md_tape_parallel(tape, "linear", j.tiles.count * j.col_tiles, forward_tile, &j);
     if (md_tape_wants(tape, x) || md_tape_wants(tape, w) || md_tape_wants(tape, residual)) {
         linear_node *n = md_tape_node(tape, sizeof *n, linear_backward, y);

@@ -73,6 +73,16 @@ typedef struct md_cross_entropy_args {
 md_tensor *md_linear_cross_entropy(md_tape *tape, md_tensor *h, md_tensor *w,
                                    const md_cross_entropy_args *args);
 
+/* y = fn(context, tape, x), kept without what lies between: backward runs fn again (Chen et al.
+ * 2016). Values, gradients and dropout masks have the bits that calling fn would give them; memory
+ * is that of the result, and while fn or its backward runs, of one fn. Without recording it is a
+ * call of fn. fn is a straight line of operators that does the same each time: it may use
+ * parameters and other tensors made before, must not change them or x in place (md_rope of x
+ * itself), nor compute the loss. It may hold checkpoints of its own. `context` is not copied: it
+ * lives as long as the step, best in memory from md_tape_alloc. */
+typedef md_tensor *(*md_checkpoint_fn)(const void *context, md_tape *tape, md_tensor *x);
+md_tensor *md_checkpoint(md_tape *tape, md_checkpoint_fn fn, const void *context, md_tensor *x);
+
 /* sum of a * b with a constant b [size of a]: a scalar for tests and probes. */
 md_tensor *md_dot_constant(md_tape *tape, md_tensor *a, const md_real *b);
 

@@ -248,6 +248,10 @@ md_real *md_optimizer_second(md_optimizer *opt) {
     return opt->second;
 }
 
+bool md_optimizer_has_second(const md_optimizer *opt, int i) {
+    return !kind_of(opt, i).orthogonal;
+}
+
 md_real *md_optimizer_ema(md_optimizer *opt) {
     return opt->ema;
 }

@@ -61,8 +61,10 @@ mdlm_status md_optimizer_step(md_optimizer *opt, double lr, md_pool *pool, md_op
 int64_t md_optimizer_steps(const md_optimizer *opt);
 void md_optimizer_set_steps(md_optimizer *opt, int64_t steps);
 md_real *md_optimizer_first(md_optimizer *opt);  /* m; Muon's momentum */
-md_real *md_optimizer_second(md_optimizer *opt); /* v; zero for Muon's matrices */
+md_real *md_optimizer_second(md_optimizer *opt); /* v; zero for Muon's matrices: no real memory */
 md_real *md_optimizer_ema(md_optimizer *opt);    /* NULL when there is no average */
+/* Whether parameter i has a v, that is, whether it is not one of Muon's matrices. */
+bool md_optimizer_has_second(const md_optimizer *opt, int i);
 
 /* Learning rate at `progress` in [0,1] of the training (a share of the steps or of the time
  * budget): linear warm-up over the first `warmup` steps (1-based), then by kind. */

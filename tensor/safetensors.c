@@ -374,6 +374,7 @@ mdlm_status md_safetensors_read(const md_safetensors *file, const md_st_entry *e
     if (entry->dtype == MD_ST_F32) CONVERT(load_f32, 4);
     if (entry->dtype == MD_ST_F16) CONVERT(load_f16, 2);
     if (entry->dtype == MD_ST_BF16) CONVERT(load_bf16, 2);
+    md_map_forget(entry->data, entry_bytes(entry));
     return MDLM_OK;
 }
 

@@ -60,7 +60,8 @@ const md_st_entry *md_safetensors_find(const md_safetensors *file, const char *n
 /* "__metadata__" or NULL; owned by the file. */
 const cJSON *md_safetensors_metadata(const md_safetensors *file);
 
-/* Converts an entry of a float dtype to md_real, out [count]. MDLM_INPUT for other dtypes. */
+/* Converts an entry of a float dtype to md_real, out [count]. MDLM_INPUT for other dtypes. Reading
+ * a file entry by entry takes the memory of one. */
 mdlm_status md_safetensors_read(const md_safetensors *file, const md_st_entry *entry, md_real *out,
                                 mdlm_error *err);
 

@@ -18,6 +18,7 @@ struct md_tape {
     const md_kernels *kernels;
     md_arena *arena;
     bool record;
+    bool forgets;  /* in a segment that will be repeated for its gradient */
     md_node *last; /* newest node */
     mdlm_error error;
     md_rng dropout;
@@ -27,8 +28,8 @@ struct md_tape {
     size_t grad_count;
     md_real **scratch; /* [threads] */
     int64_t scratch_capacity;
-    void *packed[MD_PACK_SLOTS];
-    size_t packed_capacity[MD_PACK_SLOTS];
+    void *packed[MD_PACK_SLOTS + 1]; /* the last: rounded rows */
+    size_t packed_capacity[MD_PACK_SLOTS + 1];
 };
 
 int64_t md_tensor_size(const md_tensor *t) {
@@ -69,7 +70,7 @@ void md_tape_free(md_tape *tape) {
         for (int i = 0; i < md_pool_threads(tape->pool); i++) md_free(tape->scratch[i]);
     }
     md_free(tape->scratch);
-    for (int i = 0; i < MD_PACK_SLOTS; i++) md_free(tape->packed[i]);
+    for (int i = 0; i <= MD_PACK_SLOTS; i++) md_free(tape->packed[i]);
     md_arena_free(tape->arena);
     md_free(tape);
 }
@@ -77,6 +78,7 @@ void md_tape_free(md_tape *tape) {
 void md_tape_begin(md_tape *tape, bool record, md_rng dropout) {
     md_arena_rewind(tape->arena, (md_arena_mark){0});
     tape->record = record;
+    tape->forgets = false;
     tape->last = NULL;
     tape->error = (mdlm_error){0};
     tape->dropout = dropout;
@@ -150,7 +152,7 @@ void *md_tape_node(md_tape *tape, size_t size, md_backward_fn backward, md_tenso
 }
 
 /* The smallest free buffer that is large enough; grows the pool when there is none. */
-static md_real *take_grad(md_tape *tape, int64_t size) {
+md_real *md_grad_take(md_tape *tape, int64_t size) {
     grad_buffer *best = NULL;
     for (size_t i = 0; i < tape->grad_count; i++) {
         grad_buffer *g = &tape->grads[i];
@@ -175,18 +177,24 @@ static md_real *take_grad(md_tape *tape, int64_t size) {
     return best->data;
 }
 
+void md_grad_give(md_tape *tape, const md_real *buffer) {
+    for (size_t i = 0; i < tape->grad_count; i++) {
+        if (tape->grads[i].data == buffer) tape->grads[i].used = false;
+    }
+}
+
 static void drop_grad(md_tape *tape, md_tensor *t) {
     if (t->is_param || !t->grad) return;
-    for (size_t i = 0; i < tape->grad_count; i++) {
-        if (tape->grads[i].data == t->grad) tape->grads[i].used = false;
-    }
+    md_grad_give(tape, t->grad);
     t->grad = NULL;
 }
 
 md_real *md_grad_begin(md_tape *tape, md_tensor *x, bool *add) {
     if (!x || !x->needs_grad) return NULL;
+    MD_BUG_IF(tape->forgets); /* it would come twice */
+    MD_BUG_IF(x->spent && x->grad);
     *add = x->grad != NULL;
-    if (!x->grad) x->grad = take_grad(tape, md_tensor_size(x));
+    if (!x->grad) x->grad = x->spent ? x->data : md_grad_take(tape, md_tensor_size(x));
     return x->grad;
 }
 
@@ -200,19 +208,55 @@ void md_grad_pass(md_tape *tape, md_tensor *out, md_tensor *x) {
     out->grad = NULL;
 }
 
+/* Nodes from the newest down to `end`, which is not run. */
+static void run_back(md_tape *tape, const md_node *end) {
+    for (md_node *node = tape->last; node != end; node = node->previous) {
+        if (tape->error.status != MDLM_OK) break;
+        if (!node->out->grad) continue; /* nobody used this result */
+        node->backward(tape, node);
+        drop_grad(tape, node->out);
+    }
+}
+
 mdlm_status md_tape_backward(md_tape *tape, md_tensor *loss, mdlm_error *err) {
     if (tape->error.status != MDLM_OK) return md_tape_status(tape, err);
     MD_BUG_IF(!loss || md_tensor_size(loss) != 1 || !tape->record);
     bool add;
     md_real *seed = md_grad_begin(tape, loss, &add);
     if (seed) *seed = 1;
-    for (md_node *node = tape->last; node; node = node->previous) {
-        if (tape->error.status != MDLM_OK) break;
-        if (!node->out->grad) continue; /* nobody used this result */
-        node->backward(tape, node);
-        drop_grad(tape, node->out);
-    }
+    run_back(tape, NULL);
     return md_tape_status(tape, err);
+}
+
+md_segment md_segment_begin(md_tape *tape) {
+    md_segment s = {.mark = md_arena_save(tape->arena),
+                    .before = tape->last,
+                    .dropouts = tape->dropouts,
+                    .forgets = tape->forgets};
+    tape->forgets = true;
+    return s;
+}
+
+md_segment md_segment_repeat(md_tape *tape, const md_segment *first) {
+    md_segment s = md_segment_begin(tape);
+    tape->forgets = false;
+    tape->dropouts = first->dropouts;
+    return s;
+}
+
+void md_segment_backward(md_tape *tape, const md_segment *s) {
+    run_back(tape, s->before);
+}
+
+void md_segment_end(md_tape *tape, const md_segment *s) {
+    md_arena_rewind(tape->arena, s->mark);
+    tape->last = s->before;
+    tape->forgets = s->forgets;
+}
+
+md_tensor *md_spent(md_tensor *x) {
+    if (x) x->spent = true;
+    return x;
 }
 
 typedef struct reshape_node {
@@ -263,7 +307,26 @@ md_real *md_tape_scratch(md_tape *tape, int worker) {
     return tape->scratch[worker];
 }
 
-enum { PANELS_PER_TASK = 4 };
+enum { PANELS_PER_TASK = 4, ROUND_ROWS = 32 };
+
+/* Memory of at least this size in a slot. */
+static void *slot_memory(md_tape *tape, int slot, size_t count, size_t size) {
+    size_t bytes;
+    if (tape->error.status != MDLM_OK) return NULL;
+    if (!md_size_mul(count, size, &bytes)) bytes = SIZE_MAX;
+    if (bytes > tape->packed_capacity[slot]) {
+        mdlm_error err;
+        void *grown = md_alloc(bytes, 1, &err);
+        if (!grown) {
+            md_tape_fail(tape, MDLM_RUNTIME, "%s", err.message);
+            return NULL;
+        }
+        md_free(tape->packed[slot]);
+        tape->packed[slot] = grown;
+        tape->packed_capacity[slot] = bytes;
+    }
+    return tape->packed[slot];
+}
 
 typedef struct pack_job {
     const md_kernels *k;
@@ -280,25 +343,37 @@ static void pack_task(void *context, int64_t task, int worker) {
 
 const void *md_tape_pack(md_tape *tape, int slot, md_pack p) {
     pack_job j = {.k = tape->kernels, .pack = p};
-    size_t bytes;
-    if (tape->error.status != MDLM_OK) return NULL;
     j.panels = (p.n + j.k->panel - 1) / j.k->panel;
-    if (!md_size_mul((size_t)j.panels, j.k->panel_bytes(p.k), &bytes)) bytes = SIZE_MAX;
-    if (bytes > tape->packed_capacity[slot]) {
-        mdlm_error err;
-        void *grown = md_alloc(bytes, 1, &err);
-        if (!grown) {
-            md_tape_fail(tape, MDLM_RUNTIME, "%s", err.message);
-            return NULL;
-        }
-        md_free(tape->packed[slot]);
-        tape->packed[slot] = grown;
-        tape->packed_capacity[slot] = bytes;
-    }
-    j.pack.to = tape->packed[slot];
+    j.pack.to = slot_memory(tape, slot, (size_t)j.panels, j.k->panel_bytes(p.k));
+    if (!j.pack.to) return NULL;
     md_tape_parallel(tape, "pack", (j.panels + PANELS_PER_TASK - 1) / PANELS_PER_TASK, pack_task,
                      &j);
-    return tape->packed[slot];
+    return j.pack.to;
+}
+
+typedef struct round_job {
+    const md_kernels *k;
+    const md_tensor *x;
+    char *to;
+} round_job;
+
+static void round_task(void *context, int64_t task, int worker) {
+    const round_job *j = context;
+    (void)worker;
+    int64_t first = task * ROUND_ROWS, left = md_tensor_rows(j->x) - first;
+    int K = (int)md_tensor_cols(j->x), rows = left < ROUND_ROWS ? (int)left : ROUND_ROWS;
+    j->k->round_rows(rows, K, j->x->data + first * K, K,
+                     j->to + (size_t)first * j->k->rounded_bytes(K));
+}
+
+const void *md_tape_round(md_tape *tape, const md_tensor *x) {
+    round_job j = {.k = tape->kernels, .x = x};
+    size_t rows = (size_t)md_tensor_rows(x);
+    j.to = slot_memory(tape, MD_PACK_SLOTS, rows + (size_t)j.k->row_slack,
+                       j.k->rounded_bytes((int)md_tensor_cols(x)));
+    if (!j.to) return NULL;
+    md_tape_parallel(tape, "round", (int64_t)(rows + ROUND_ROWS - 1) / ROUND_ROWS, round_task, &j);
+    return j.to;
 }
 
 md_rng md_tape_next_dropout(md_tape *tape, uint32_t *index) {
@@ -334,6 +409,6 @@ size_t md_tape_memory(const md_tape *tape) {
     size_t bytes = md_arena_capacity(tape->arena);
     for (size_t i = 0; i < tape->grad_count; i++)
         bytes += (size_t)tape->grads[i].capacity * sizeof(md_real);
-    for (int i = 0; i < MD_PACK_SLOTS; i++) bytes += tape->packed_capacity[i];
+    for (int i = 0; i <= MD_PACK_SLOTS; i++) bytes += tape->packed_capacity[i];
     return bytes + (size_t)tape->scratch_capacity * sizeof(md_real) * md_pool_threads(tape->pool);
 }

@@ -41,6 +41,27 @@ md_real *md_grad_begin(md_tape *tape, md_tensor *x, bool *add);
 /* out's gradient is x's gradient: hands the buffer over, or adds it. Last act of a node. */
 void md_grad_pass(md_tape *tape, md_tensor *out, md_tensor *x);
 
+/* A buffer of the pool that gradients of activations come from, contents undefined: for what must
+ * outlive a segment. NULL when out of memory. */
+md_real *md_grad_take(md_tape *tape, int64_t size);
+void md_grad_give(md_tape *tape, const md_real *buffer);
+
+/* A part of a recorded step whose nodes and tensors are gone, and their memory given back, before
+ * the step ends (op_checkpoint.c). Between begin and end operators do what they always do when the
+ * tape records, but no gradient may be computed (MD_BUG_IF). To repeat a segment is to begin one
+ * with the dropout masks of the first time, whose gradients are wanted: its backward runs its own
+ * nodes, the newest first. Segments nest. */
+typedef struct md_segment {
+    md_arena_mark mark;
+    md_node *before; /* newest node outside */
+    uint32_t dropouts;
+    bool forgets; /* what was so outside */
+} md_segment;
+md_segment md_segment_begin(md_tape *tape);
+md_segment md_segment_repeat(md_tape *tape, const md_segment *first);
+void md_segment_backward(md_tape *tape, const md_segment *segment);
+void md_segment_end(md_tape *tape, const md_segment *segment);
+
 /* Runs tasks on the pool; `what` is a literal, see md_pool_run. */
 void md_tape_parallel(md_tape *tape, const char *what, int64_t tasks, md_task_fn fn, void *context);
 
@@ -54,12 +75,16 @@ md_real *md_tape_scratch(md_tape *tape, int worker);
 enum { MD_PACK_SLOTS = 3 };
 const void *md_tape_pack(md_tape *tape, int slot, md_pack p);
 
+/* The rows of x as md_gemm's `rounded` wants them, in parallel; valid until the next call. NULL
+ * when out of memory. */
+const void *md_tape_round(md_tape *tape, const md_tensor *x);
+
 /* The key of the next dropout operator in this step. */
 md_rng md_tape_next_dropout(md_tape *tape, uint32_t *index);
 
 /* How an operator splits rows into tiles: `rows` is cut into groups of `group` rows (a sequence
  * when the tape does not record), each group into tiles of at most MD_ROW_TILE. */
-enum { MD_ROW_TILE = 256 };
+enum { MD_ROW_TILE = 264 };
 typedef struct md_row_tiles {
     int64_t rows, group, per_group, count;
 } md_row_tiles;

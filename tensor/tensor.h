@@ -41,6 +41,7 @@ typedef struct md_tensor {
     int64_t dim[MD_MAX_RANK]; /* trailing unused dimensions are 1 */
     bool needs_grad;
     bool is_param; /* grad lies in a slab and accumulates */
+    bool spent;    /* its gradient may be written over its data, see md_spent */
     md_real *data;
     md_real *grad;      /* NULL for an activation without a contribution yet */
     const void *packed; /* of a weight w that changes no more: w^T as the kernel table packs it;
@@ -70,6 +71,12 @@ md_tensor *md_tape_matrix(md_tape *tape, int64_t rows, int64_t cols);
 void *md_tape_alloc(md_tape *tape, size_t count, size_t size);
 /* The same values with other dimensions (same size); shares data and gradient flow. */
 md_tensor *md_reshape(md_tape *tape, md_tensor *x, int rank, const int64_t *dim);
+
+/* Promises that x, a result of md_linear, md_rms_norm or md_swiglu, is used once, as the first
+ * operand of md_linear or md_swiglu: then nobody needs its values when its gradient is known, which
+ * backward writes over them (MD_BUG_IF there is a second contribution). Saves the memory of the
+ * gradient. Returns x; accepts NULL. */
+md_tensor *md_spent(md_tensor *x);
 
 /* Sets the tape's error unless there is one already. */
 void md_tape_fail(md_tape *tape, mdlm_status status, const char *format, ...)

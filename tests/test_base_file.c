@@ -73,6 +73,28 @@ START_TEST(an_empty_file_reads_as_an_empty_text) {
 }
 END_TEST
 
+START_TEST(a_mapping_that_is_forgotten_piece_by_piece_takes_the_memory_of_a_piece) {
+    mdlm_error err = {0};
+    enum { PIECES = 16, SIZE = 4 << 20 };
+    assert_ok(md_file_write(in_dir("long"), "first", 5, &err));
+    ck_assert_int_eq(truncate(in_dir("long"), (off_t)PIECES * SIZE), 0); /* the rest is zero */
+    md_map map = {0};
+    assert_ok(md_map_open(in_dir("long"), &map, &err));
+    const char *bytes = map.data;
+    const int64_t before = md_peak_rss();
+    int64_t sum = 0;
+    for (size_t i = 0; i < PIECES; i++) {
+        for (size_t j = i * SIZE; j < (i + 1) * SIZE; j += 64) sum += bytes[j];
+        md_map_forget(bytes + i * SIZE + 1, SIZE - 2);
+    }
+    ck_assert_int_eq(sum, 'f');
+    ck_assert_int_lt(md_peak_rss() - before, (int64_t)PIECES * SIZE / 2);
+    ck_assert_int_eq(memcmp(bytes, "first", 6), 0); /* it is read again */
+    md_map_forget(NULL, 0);
+    md_map_release(&map);
+}
+END_TEST
+
 START_TEST(what_cannot_be_read_is_refused_by_name) {
     mdlm_error err = {0};
     char *text = (char *)dir;
@@ -405,6 +427,7 @@ int main(void) {
 #define ADD(test) add(s, #test, test)
     ADD(a_written_file_reads_back_and_leaves_no_temporary);
     ADD(an_empty_file_reads_as_an_empty_text);
+    ADD(a_mapping_that_is_forgotten_piece_by_piece_takes_the_memory_of_a_piece);
     ADD(what_cannot_be_read_is_refused_by_name);
     ADD(a_path_that_cannot_be_written_is_refused_by_name);
     ADD(a_writer_that_is_not_committed_leaves_the_old_file);

@@ -31,6 +31,26 @@ START_TEST(training_goes_on_as_if_it_had_not_stopped) {
 }
 END_TEST
 
+START_TEST(matrices_without_a_second_moment_save_none) {
+    training t[2], other = new_training(COLS, 0.9);
+    md_safetensors *file = NULL;
+    for (int i = 0; i < 2; i++) t[i] = new_training_with(MD_OPTIMIZER_MUON, COLS, 0.9);
+    for (uint32_t i = 1; i < 4; i++) step(&t[0], i);
+    assert_ok(save(&t[0], 3, 1));
+    assert_ok(md_safetensors_open(in_run("step-3/optimizer.safetensors"), &file, &err));
+    ck_assert_int_eq(md_safetensors_count(file), 3);
+    ck_assert_ptr_null(md_safetensors_find(file, "v.blocks.0.weight"));
+    ck_assert_ptr_nonnull(md_safetensors_find(file, "v.norm"));
+    md_safetensors_close(file);
+    assert_ok(load(&t[1]));
+    for (uint32_t i = 4; i < 6; i++) step(&t[0], i), step(&t[1], i);
+    assert_same_bits(&t[0], &t[1]);
+    assert_fails(load(&other), MDLM_INPUT, "no tensor 'v.blocks.0.weight'");
+    for (int i = 0; i < 2; i++) free_training(&t[i]);
+    free_training(&other);
+}
+END_TEST
+
 START_TEST(a_training_without_an_average_has_no_average_file) {
     training t = new_training(COLS, 0), other = new_training(COLS, 0.9);
     step(&t, 1);
@@ -237,6 +257,7 @@ int main(void) {
     Suite *s = suite_create("checkpoint");
     add_case(s, a_checkpoint_reads_back_bit_for_bit);
     add_case(s, training_goes_on_as_if_it_had_not_stopped);
+    add_case(s, matrices_without_a_second_moment_save_none);
     add_case(s, a_training_without_an_average_has_no_average_file);
     add_case(s, the_newest_are_kept);
     add_case(s, saving_tells_the_folder);

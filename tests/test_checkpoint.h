@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "tensor/safetensors.h"
 #include "tests/suite.h"
 #include "train/checkpoint.h"
 
@@ -21,18 +22,24 @@ typedef struct training {
     md_optimizer *optimizer;
 } training;
 
-static inline training new_training(int64_t cols, double ema) {
+static inline training new_training_with(md_optimizer_kind kind, int64_t cols, double ema) {
+    const unsigned flags = MD_PARAM_DECAY | MD_PARAM_ORTHOGONAL;
     training t = {.params = md_params_new(&err)};
-    md_params_add(t.params, "blocks.0.weight", 2, (int64_t[]){ROWS, cols}, MD_PARAM_DECAY, &err);
+    md_params_add(t.params, "blocks.0.weight", 2, (int64_t[]){ROWS, cols}, flags, &err);
     md_params_add(t.params, "norm", 1, (int64_t[]){cols}, 0, &err);
     assert_ok(md_params_seal(t.params, true, &err));
     md_real *values = md_params_values(t.params);
     for (int64_t i = 0; i < md_params_size(t.params); i++) values[i] = (md_real)(0.1 * (double)i);
     md_optimizer_options opt = md_optimizer_defaults();
+    opt.kind = kind;
     opt.ema = ema;
     t.optimizer = md_optimizer_new(t.params, &md_kernels_ref, &opt, &err);
     ck_assert_msg(t.optimizer != NULL, "%s", err.message);
     return t;
+}
+
+static inline training new_training(int64_t cols, double ema) {
+    return new_training_with(MD_OPTIMIZER_ADAMW, cols, ema);
 }
 
 static inline void free_training(training *t) {

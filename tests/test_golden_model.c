@@ -154,7 +154,7 @@ static void check_close(const fixture *f, const char *key, const md_real *found,
 
 static md_tensor *loss_of(fixture *f, const batch *b, md_real *row_loss) {
     md_tape_begin(f->tape, true, (md_rng){0});
-    md_tensor *h = md_transformer_hidden(f->net, f->tape, b->ids, B, T, 0);
+    md_tensor *h = md_transformer_hidden(f->net, f->tape, b->ids, B, T, NULL);
     md_cross_entropy_args args = {
         .target = b->target, .weight = b->weight, .banned = MASK, .row_loss = row_loss};
     return md_linear_cross_entropy(f->tape, md_gather_rows(f->tape, h, b->rows, b->count),
@@ -167,7 +167,7 @@ static void check_forward(fixture *f) {
     batch b = batch_of(0);
     for (int record = 0; record < 2; record++) {
         md_tape_begin(f->tape, record, (md_rng){0});
-        md_tensor *h = md_transformer_hidden(f->net, f->tape, b.ids, B, T, 0);
+        md_tensor *h = md_transformer_hidden(f->net, f->tape, b.ids, B, T, NULL);
         ck_assert(h != NULL);
         md_tensor *logits = md_linear(f->tape, h, md_transformer_head(f->net), NULL);
         check_close(f, "hidden", h->data, N * C, TOLERANCE);

@@ -83,7 +83,8 @@ static md_tensor *loss_of(fixture *f) {
         target[i] = clean[masked[i]];
     }
     md_tape_begin(f->tape, true, (md_rng){.seed = 4, .stream = MD_STREAM_DROPOUT});
-    md_tensor *h = md_transformer_hidden(f->net, f->tape, ids, B, T, f->variant->dropout);
+    const md_transformer_training training = {.dropout = f->variant->dropout};
+    md_tensor *h = md_transformer_hidden(f->net, f->tape, ids, B, T, &training);
     md_cross_entropy_args args = {.target = target, .weight = weight, .banned = MASK};
     return md_linear_cross_entropy(f->tape, md_gather_rows(f->tape, h, masked, N),
                                    md_transformer_head(f->net), &args);

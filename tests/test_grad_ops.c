@@ -78,6 +78,28 @@ static md_tensor *two_products(md_tape *t, leaves x, const op_case *c) {
     return md_linear(t, h, x[2], md_linear(t, h, x[1], NULL));
 }
 
+/* Twice the same function on its own result; the weight is no operand of the checkpoint. */
+static md_tensor *gated_product(const void *context, md_tape *t, md_tensor *x) {
+    md_tensor *const *w = context;
+    return md_linear(t, md_dropout(t, md_swiglu(t, x), 0.4), *w, x);
+}
+
+static md_tensor *checkpoint(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    md_tensor **w = md_tape_alloc(t, 1, sizeof *w);
+    if (w) *w = x[1];
+    md_tensor *y = w ? md_checkpoint(t, gated_product, w, x[0]) : NULL;
+    return y ? md_checkpoint(t, gated_product, w, y) : NULL;
+}
+
+/* The gradients of the inner results are written over them. */
+static md_tensor *spent(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    md_tensor *n = md_spent(md_rms_norm(t, x[0], x[2], 1e-3));
+    md_tensor *u = md_spent(md_linear(t, n, x[1], NULL));
+    return md_linear(t, md_spent(md_swiglu(t, u)), x[3], x[0]);
+}
+
 static md_tensor *rms_norm(md_tape *t, leaves x, const op_case *c) {
     (void)c;
     return md_rms_norm(t, x[0], x[1], 1e-3); /* an eps large enough to matter */
@@ -186,6 +208,8 @@ static const op_case cases[] = {
     {"rms_norm of one column", rms_norm, .leaf = {{2, {4, 1}}, {1, {1}}}},
     {"rms_norm, many rows", rms_norm, .leaf = {{2, {515, 3}}, {1, {3}}}, .sample = 40},
     {"swiglu", swiglu, .leaf = {{3, {2, 3, 10}}}},
+    {"checkpoint", checkpoint, .leaf = {{2, {6, 8}}, {2, {8, 4}}}},
+    {"spent results", spent, .leaf = {{2, {6, 5}}, {2, {8, 5}}, {1, {5}}, {2, {5, 4}}}},
     {"swiglu, many rows", swiglu, .leaf = {{2, {515, 6}}}, .sample = 40},
     {"add", add, .leaf = {{2, {3, 5}}, {2, {3, 5}}}},
     {"add to itself", add_to_itself, .leaf = {{2, {3, 10}}}},

@@ -758,6 +758,7 @@ START_TEST(every_set_that_runs_here_is_complete_and_has_its_name) {
         ck_assert(k.gemm && k.rms_norm && k.rms_norm_backward && k.swiglu && k.swiglu_backward);
         ck_assert(k.rope && k.softmax && k.softmax_again && k.softmax_backward && k.row_dot);
         ck_assert(k.cross_entropy && k.add && k.accumulate && k.sum_squares && k.adamw);
+        ck_assert(k.chunk_sums && k.chunk_weights);
     }
     ck_assert_int_ge(found, 2); /* plain C and OpenBLAS run everywhere */
     assert_ok(md_kernels_init(&best, NULL, &err));

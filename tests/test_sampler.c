@@ -414,7 +414,46 @@ START_TEST(a_rule_may_mask_again) {
     opt.rule = &rule, opt.steps = 3, opt.on_step = count_masks, opt.user = masks;
     assert_ok(run(&opt, &canvas, &work, &err));
     ck_assert(masks[0] == 1 && masks[1] == 1 && masks[2] == 0);
-    ck_assert_int_eq(work.evaluations, 3);
+    ck_assert_int_eq(work.evaluations, 2); /* the third step finds what the second found */
+}
+END_TEST
+
+/* Two thirds of the canvases are left as they were; at other steps another position is wanted. */
+static void commit_now_and_then(md_block_step *b) {
+    bool idle = (b->step + (int)b->sequence) % 3 != 0 && b->s > 0;
+    for (int j = 0; j < b->length && !idle; j++)
+        if (b->want[j] && (b->s == 0 || b->proposal[j].token != 0))
+            b->ids[j] = b->proposal[j].token;
+}
+
+static void select_all_or_the_even(md_block_step *b) {
+    for (int j = 0; j < b->length; j++)
+        b->want[j] = b->ids[j] == b->mask_id && (j % 2 == 0 || b->step % 4 != 0);
+}
+
+START_TEST(keeping_logits_saves_evaluations_and_changes_nothing_else) {
+    enum { SAMPLES = 9 };
+    const md_rule rule = {
+        .name = "idle", .select = select_all_or_the_even, .commit = commit_now_and_then};
+    int32_t ids[3][SAMPLES * TABLE_T];
+    int64_t evaluations[3];
+    const int64_t limits[3] = {0, 2 * 2 * (TABLE_V + 1), 1 << 20}; /* none, two, all samples */
+    for (int i = 0; i < 3; i++) {
+        mdlm_error err = {0};
+        md_sampler_options opt = md_sampler_defaults();
+        md_sampler_work work;
+        md_canvas canvas = {.ids = ids[i], .samples = SAMPLES, .length = TABLE_T};
+        table_init(&model);
+        clear(ids[i], SAMPLES * TABLE_T);
+        opt.rule = &rule, opt.steps = 23, opt.blocks = 2, opt.keep_logits = limits[i];
+        assert_ok(run(&opt, &canvas, &work, &err));
+        ck_assert_int_eq(model.canvases, work.evaluations);
+        ck_assert_int_eq(model.idle, 0);
+        evaluations[i] = work.evaluations;
+        ck_assert_int_eq(memcmp(ids[i], ids[0], sizeof ids[0]), 0);
+    }
+    ck_assert_int_lt(evaluations[1], evaluations[0]);
+    ck_assert_int_lt(evaluations[2], evaluations[1]);
 }
 END_TEST
 
@@ -444,5 +483,6 @@ int main(void) {
     add_case(s, a_failing_allocation_is_reported);
     add_case(s, an_error_of_the_denoiser_is_passed_on);
     add_case(s, a_rule_may_mask_again);
+    add_case(s, keeping_logits_saves_evaluations_and_changes_nothing_else);
     return suite_run(s);
 }

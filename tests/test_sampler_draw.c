@@ -24,6 +24,11 @@ static md_drawer *drawer(double temperature, int top_k, double top_p) {
     return d;
 }
 
+static bool draw(md_drawer *d, const float *logits, double u, md_proposal *out) {
+    md_draw one = {.logits = logits, .u = u, .proposal = out};
+    return md_drawer_draw(d, &one, 1) == 1;
+}
+
 /* p-value of draws under the options against `expected`, which is normalised here. */
 static double agreement(double temperature, int top_k, double top_p, const double *expected) {
     md_drawer *d = drawer(temperature, top_k, top_p);
@@ -35,8 +40,8 @@ static double agreement(double temperature, int top_k, double top_p, const doubl
     for (int v = 0; v < V; v++) sum += expected[v];
     for (int v = 0; v < V; v++) normal[v] = expected[v] / sum;
     for (uint32_t i = 0; i < DRAWS; i++) {
-        md_proposal p = {-1, 0};
-        fine = fine && md_drawer_draw(d, row, md_uniform(rng, i, 0), &p) && p.token != MASK;
+        md_proposal p = {.token = -1};
+        fine = fine && draw(d, row, md_uniform(rng, i, 0), &p) && p.token != MASK;
         fine = fine && fabs(p.confidence - law[p.token]) < 1e-6; /* logits are floats */
         if (fine) count[p.token]++;
     }
@@ -100,8 +105,7 @@ START_TEST(equal_tokens_are_kept_by_the_lower_id) {
     for (int i = 0; i < 100; i++) {
         md_proposal a, b, c;
         double u = (i + 0.5) / 100;
-        ck_assert(md_drawer_draw(k, equal, u, &a) && md_drawer_draw(p, equal, u, &b) &&
-                  md_drawer_draw(greedy, equal, u, &c));
+        ck_assert(draw(k, equal, u, &a) && draw(p, equal, u, &b) && draw(greedy, equal, u, &c));
         ck_assert_int_eq(a.token, i >= 50);
         ck_assert_int_eq(b.token, i >= 50);
         ck_assert_int_eq(c.token, 0);
@@ -117,7 +121,7 @@ START_TEST(temperature_zero_takes_the_most_probable) {
     make_row();
     for (int i = 0; i < 100; i++) {
         md_proposal p;
-        ck_assert(md_drawer_draw(d, row, (i + 0.5) / 100, &p));
+        ck_assert(draw(d, row, (i + 0.5) / 100, &p));
         ck_assert_int_eq(p.token, 4);
         ck_assert_double_eq_tol(p.confidence, 0.4, 1e-6);
     }
@@ -132,10 +136,10 @@ START_TEST(tiny_probabilities_keep_their_share) {
     md_drawer *d = drawer(1, 0, 1);
     md_proposal p;
     ck_assert_double_eq_tol(p0, 1e-12, 1e-18);
-    ck_assert(md_drawer_draw(d, tail, 0.999 * p0, &p));
+    ck_assert(draw(d, tail, 0.999 * p0, &p));
     ck_assert_int_eq(p.token, 0);
     ck_assert_double_eq_tol(p.confidence, 1e-12, 1e-18);
-    ck_assert(md_drawer_draw(d, tail, 1.001 * p0, &p));
+    ck_assert(draw(d, tail, 1.001 * p0, &p));
     ck_assert_int_eq(p.token, 1);
     md_drawer_free(d);
 }
@@ -147,8 +151,8 @@ START_TEST(the_ends_of_the_unit_interval_draw_possible_tokens) {
     for (int i = 0; i < 4; i++) {
         md_drawer *d = drawer(temperatures[i], 0, 1);
         md_proposal low, high;
-        ck_assert(md_drawer_draw(d, ends, 0x1p-54, &low));
-        ck_assert(md_drawer_draw(d, ends, 1 - 0x1p-53, &high));
+        ck_assert(draw(d, ends, 0x1p-54, &low));
+        ck_assert(draw(d, ends, 1 - 0x1p-53, &high));
         ck_assert_int_eq(low.token, i == 0 ? 4 : 1);
         ck_assert_int_eq(high.token, 4);
         md_drawer_free(d);
@@ -168,8 +172,8 @@ START_TEST(rows_that_are_no_distribution_are_refused) {
     for (int t = 0; t < 2; t++) {
         md_drawer *d = drawer(temperatures[t], 0, 1);
         for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-            md_proposal p = {7, 0.5};
-            ck_assert_msg(!md_drawer_draw(d, bad[i], 0.5, &p), "row %zu", i);
+            md_proposal p = {.token = 7};
+            ck_assert_msg(!draw(d, bad[i], 0.5, &p), "row %zu", i);
             ck_assert_int_eq(p.token, 7);
         }
         md_drawer_free(d);

@@ -294,8 +294,10 @@ static void commit_least_confident(md_block_step *b) {
     md_proposal turned[TABLE_T];
     const md_proposal *proposal = b->proposal;
     for (int j = 0; j < b->length; j++) {
-        turned[j] = (md_proposal){-1, 0};
-        if (b->want[j]) turned[j] = (md_proposal){proposal[j].token, -proposal[j].confidence};
+        turned[j] = (md_proposal){.token = -1};
+        if (!b->want[j]) continue;
+        turned[j] = proposal[j];
+        turned[j].confidence = -proposal[j].confidence;
     }
     b->proposal = turned;
     md_rule_confidence.commit(b);

@@ -72,7 +72,8 @@ static md_tensor *loss_of(fixture *f, int B, int T, double dropout, uint64_t ste
         weight[count] = (md_real)(i % 4) / 4;
     }
     md_tape_begin(f->tape, true, (md_rng){.seed = 1, .stream = MD_STREAM_DROPOUT, .step = step});
-    md_tensor *h = md_transformer_hidden(f->net, f->tape, f->ids, B, T, dropout);
+    const md_transformer_training training = {.dropout = dropout};
+    md_tensor *h = md_transformer_hidden(f->net, f->tape, f->ids, B, T, &training);
     md_cross_entropy_args args = {.target = target, .weight = weight, .banned = MASK};
     return md_linear_cross_entropy(f->tape, md_gather_rows(f->tape, h, rows, count),
                                    md_transformer_head(f->net), &args);
@@ -87,10 +88,10 @@ START_TEST(a_sequence_longer_than_the_positions_is_an_error) {
     fixture_init(&f, NULL, 1, 2);
     for (int record = 0; record < 2; record++) {
         md_tape_begin(f.tape, record, (md_rng){0});
-        ck_assert(md_transformer_hidden(f.net, f.tape, ids, 1, SEQ, 0) != NULL);
+        ck_assert(md_transformer_hidden(f.net, f.tape, ids, 1, SEQ, NULL) != NULL);
         assert_ok(md_tape_status(f.tape, &err));
         md_tape_begin(f.tape, record, (md_rng){0});
-        md_tensor *h = md_transformer_hidden(f.net, f.tape, ids, 1, SEQ + 1, 0);
+        md_tensor *h = md_transformer_hidden(f.net, f.tape, ids, 1, SEQ + 1, NULL);
         ck_assert(h == NULL);
         assert_fails(md_tape_status(f.tape, &err), MDLM_USAGE, "301 tokens");
         ck_assert(strstr(err.message, "300") != NULL);
@@ -106,7 +107,8 @@ START_TEST(a_failed_step_ends_in_one_error_and_the_next_step_starts_afresh) {
     static md_real weight[SEQ + 1];
     fixture_init(&f, NULL, 1, 2);
     md_tape_begin(f.tape, true, (md_rng){0});
-    md_tensor *h = md_transformer_hidden(f.net, f.tape, ids, 1, SEQ + 1, 0.1);
+    const md_transformer_training training = {.dropout = 0.1};
+    md_tensor *h = md_transformer_hidden(f.net, f.tape, ids, 1, SEQ + 1, &training);
     md_cross_entropy_args args = {.target = target, .weight = weight, .banned = -1};
     md_tensor *loss = md_linear_cross_entropy(f.tape, h, md_transformer_head(f.net), &args);
     ck_assert(loss == NULL);
@@ -267,7 +269,8 @@ START_TEST(memory_stays_the_same_when_shapes_alternate) {
             md_tensor *loss = loss_of(&f, shapes[i][0], shapes[i][1], 0, 1);
             assert_ok(md_tape_backward(f.tape, loss, &err));
             md_tape_begin(f.tape, false, (md_rng){0});
-            ck_assert(md_transformer_hidden(f.net, f.tape, f.ids, shapes[i][0], shapes[i][1], 0));
+            ck_assert(
+                md_transformer_hidden(f.net, f.tape, f.ids, shapes[i][0], shapes[i][1], NULL));
         }
         if (turn == 2) after_two = md_tape_memory(f.tape);
         if (turn > 2) ck_assert_uint_eq(md_tape_memory(f.tape), after_two);
@@ -280,7 +283,7 @@ static size_t memory_of(int layers, bool record) {
     fixture f;
     fixture_init(&f, NULL, 1, layers);
     md_tape_begin(f.tape, record, (md_rng){0});
-    ck_assert(md_transformer_hidden(f.net, f.tape, f.ids, 2, 100, 0) != NULL);
+    ck_assert(md_transformer_hidden(f.net, f.tape, f.ids, 2, 100, NULL) != NULL);
     size_t held = md_tape_memory(f.tape);
     fixture_release(&f);
     return held;
@@ -313,7 +316,7 @@ START_TEST(inference_equals_the_recorded_forward_pass) {
         fixture_init(&f, set, 2, 2);
         for (int record = 1; record >= 0; record--) {
             md_tape_begin(f.tape, record, (md_rng){0});
-            md_tensor *h = md_transformer_hidden(f.net, f.tape, f.ids, B, T, 0);
+            md_tensor *h = md_transformer_hidden(f.net, f.tape, f.ids, B, T, NULL);
             ck_assert(h && md_tensor_size(h) == B * T * C);
             if (record) memcpy(recorded, h->data, sizeof recorded);
             /* Tiles of rows differ, and with them the last bits of a library's products. */
@@ -391,11 +394,11 @@ START_TEST(hidden_states_of_a_sequence_do_not_depend_on_the_batch) {
         fixture f;
         fixture_init(&f, set, 2, 2);
         md_tape_begin(f.tape, false, (md_rng){0});
-        md_tensor *h = md_transformer_hidden(f.net, f.tape, f.ids, B, T, 0);
+        md_tensor *h = md_transformer_hidden(f.net, f.tape, f.ids, B, T, NULL);
         memcpy(batch, h->data, sizeof batch);
         for (int b = 0; b < B; b++) {
             md_tape_begin(f.tape, false, (md_rng){0});
-            h = md_transformer_hidden(f.net, f.tape, f.ids + b * T, 1, T, 0);
+            h = md_transformer_hidden(f.net, f.tape, f.ids + b * T, 1, T, NULL);
             ck_assert_msg(!memcmp(h->data, batch + b * T * C, T * C * sizeof *batch),
                           "'%s' kernels: sequence %d", set, b);
         }

@@ -33,6 +33,11 @@ int md_checkpoint_slabs(const md_checkpoint *c, md_checkpoint_slab out[MD_CHECKP
     return ema ? MD_CHECKPOINT_SLABS : MD_CHECKPOINT_SLABS - 1;
 }
 
+bool md_checkpoint_holds(const md_checkpoint *c, const md_checkpoint_slab *slab, int i) {
+    return slab->values != md_optimizer_second(c->optimizer) ||
+           md_optimizer_has_second(c->optimizer, i);
+}
+
 /* --- the folder of checkpoints ---------------------------------------------------------------- */
 
 bool md_checkpoint_count(const char *text, int64_t *out) {
@@ -116,7 +121,7 @@ static mdlm_status check_finite(const md_checkpoint *c, const md_checkpoint_slab
     const md_real *values = s->values;
     for (int i = 0; i < md_params_count(c->params); i++) {
         const int64_t n = md_tensor_size(md_params_tensor(c->params, i));
-        for (int64_t j = 0; j < n; j++) {
+        for (int64_t j = 0; j < n && md_checkpoint_holds(c, s, i); j++) {
             if (isfinite(values[j])) continue;
             return md_fail(err, MDLM_NUMERIC,
                            "step %lld is not saved: expected finite numbers, found %g in %s '%s%s'",
@@ -128,30 +133,33 @@ static mdlm_status check_finite(const md_checkpoint *c, const md_checkpoint_slab
     return MDLM_OK;
 }
 
-/* m.NAME and v.NAME of every parameter. Names live in the arena. */
+/* m.NAME and v.NAME of the parameters, `*count` in all. Names live in the arena. */
 static mdlm_status list_moments(const md_checkpoint *c, md_arena *arena, md_st_source *list,
-                                mdlm_error *err) {
+                                int *count, mdlm_error *err) {
     md_checkpoint_slab slabs[MD_CHECKPOINT_SLABS];
     const int slab_count = md_checkpoint_slabs(c, slabs);
+    *count = 0;
     for (int s = 0; s < slab_count; s++) {
         if (slabs[s].file != MD_CHECKPOINT_OPTIMIZER) continue;
         const md_real *values = slabs[s].values;
-        for (int i = 0; i < md_params_count(c->params); i++, list++) {
+        for (int i = 0; i < md_params_count(c->params); i++) {
             const md_tensor *t = md_params_tensor(c->params, i);
-            const char *name =
-                md_arena_printf(arena, "%s%s", slabs[s].prefix, md_params_name(c->params, i));
-            if (!name) return md_fail(err, MDLM_RUNTIME, "out of memory: cannot name a tensor");
-            *list = (md_st_source){.name = name, .dtype = MD_ST_F32, .rank = t->rank};
-            memcpy(list->dim, t->dim, (size_t)t->rank * sizeof t->dim[0]);
-            list->data = values;
+            md_st_source source = {.dtype = MD_ST_F32, .rank = t->rank, .data = values};
             values += md_tensor_size(t);
+            if (!md_checkpoint_holds(c, &slabs[s], i)) continue;
+            source.name =
+                md_arena_printf(arena, "%s%s", slabs[s].prefix, md_params_name(c->params, i));
+            if (!source.name)
+                return md_fail(err, MDLM_RUNTIME, "out of memory: cannot name a tensor");
+            memcpy(source.dim, t->dim, (size_t)t->rank * sizeof t->dim[0]);
+            list[(*count)++] = source;
         }
     }
     return MDLM_OK;
 }
 
 static mdlm_status write_optimizer(const md_checkpoint *c, const char *path, mdlm_error *err) {
-    const int count = 2 * md_params_count(c->params);
+    int count = 2 * md_params_count(c->params); /* at most */
     char steps[32];
     snprintf(steps, sizeof steps, "%lld", (long long)md_optimizer_steps(c->optimizer));
     mdlm_status status = MDLM_RUNTIME;
@@ -163,7 +171,7 @@ static mdlm_status write_optimizer(const md_checkpoint *c, const char *path, mdl
         status = md_fail(err, MDLM_RUNTIME, "out of memory: cannot write '%s'", path);
         goto done;
     }
-    MD_GOTO(done, status, list_moments(c, arena, list, err));
+    MD_GOTO(done, status, list_moments(c, arena, list, &count, err));
     status = md_safetensors_write(path, list, count, metadata, err);
 done:
     md_free(list);

@@ -2,7 +2,7 @@
  *
  *     RUN/checkpoints/step-1200/  raw.safetensors        parameters
  *                                 ema.safetensors        their average (when one is kept)
- *                                 optimizer.safetensors  m.NAME and v.NAME
+ *                                 optimizer.safetensors  m.NAME and v.NAME; Muon's have no v
  *                                 state.json             counters, given by the caller
  *                                 manifest.json          size and XXH3 hash of each file, last
  *

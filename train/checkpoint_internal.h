@@ -38,6 +38,8 @@ typedef struct md_checkpoint_slab {
 enum { MD_CHECKPOINT_SLABS = 4 };
 /* Fills `out` and returns how many there are: one fewer without an average. */
 int md_checkpoint_slabs(const md_checkpoint *c, md_checkpoint_slab out[MD_CHECKPOINT_SLABS]);
+/* Whether a slab has a tensor of parameter i: Muon's matrices have no second moment. */
+bool md_checkpoint_holds(const md_checkpoint *c, const md_checkpoint_slab *slab, int i);
 
 /* Digits alone, as printf writes them, few enough to be exact in JSON. */
 bool md_checkpoint_count(const char *text, int64_t *out);

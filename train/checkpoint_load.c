@@ -103,6 +103,7 @@ static mdlm_status check_tensor(const char *path, const md_st_entry *e, const md
         return md_fail(err, MDLM_INPUT, "'%s': expected finite numbers, found %g, in tensor '%s'",
                        path, (double)value, e->name);
     }
+    md_map_forget(e->data, (size_t)e->count * sizeof(float)); /* until it is copied */
     return MDLM_OK;
 }
 
@@ -131,8 +132,9 @@ static const md_st_entry *find_tensor(const md_safetensors *file, const char *pr
 }
 
 /* Checks the tensors of a slab, or, with `copy`, brings them home. */
-static mdlm_status visit_slab(const source *s, const md_params *params,
+static mdlm_status visit_slab(const source *s, const md_checkpoint *c,
                               const md_checkpoint_slab *slab, bool copy, mdlm_error *err) {
+    const md_params *params = c->params;
     const md_safetensors *file = s->tensors[slab->file];
     const char *path = s->path[slab->file];
     md_real *values = slab->values;
@@ -141,6 +143,9 @@ static mdlm_status visit_slab(const source *s, const md_params *params,
     for (int i = 0; i < md_params_count(params) && status == MDLM_OK; i++) {
         bool failed;
         const md_tensor *t = md_params_tensor(params, i);
+        md_real *to = values;
+        values += md_tensor_size(t);
+        if (!md_checkpoint_holds(c, slab, i)) continue;
         const md_st_entry *e =
             find_tensor(file, slab->prefix, md_params_name(params, i), &full, &failed);
         if (failed) {
@@ -148,11 +153,10 @@ static mdlm_status visit_slab(const source *s, const md_params *params,
         } else if (!e) {
             status = md_fail(err, MDLM_INPUT, "'%s' has no tensor '%s'", path, full.data);
         } else if (copy) {
-            status = md_safetensors_read(file, e, values, err);
+            status = md_safetensors_read(file, e, to, err);
         } else {
             status = check_tensor(path, e, t, err);
         }
-        values += md_tensor_size(t);
     }
     md_buffer_release(&full);
     return status;
@@ -187,14 +191,18 @@ static mdlm_status open_files(source *s, const char *folder, const bool has[FILE
 static mdlm_status check_contents(const source *s, const md_checkpoint *c, mdlm_error *err) {
     md_checkpoint_slab slabs[MD_CHECKPOINT_SLABS];
     const int slab_count = md_checkpoint_slabs(c, slabs), params = md_params_count(c->params);
-    for (int i = 0; i < slab_count; i++) MD_TRY(visit_slab(s, c->params, &slabs[i], false, err));
+    int expected[FILES] = {0};
+    for (int i = 0; i < slab_count; i++) {
+        MD_TRY(visit_slab(s, c, &slabs[i], false, err));
+        for (int j = 0; j < params; j++)
+            expected[slabs[i].file] += md_checkpoint_holds(c, &slabs[i], j);
+    }
     for (int i = 0; i < FILES; i++) {
         if (!s->tensors[i]) continue;
-        const int expected = i == MD_CHECKPOINT_OPTIMIZER ? 2 * params : params;
         const int found = md_safetensors_count(s->tensors[i]);
-        if (found == expected) continue;
-        return md_fail(err, MDLM_INPUT, "'%s': expected %d tensors, found %d", s->path[i], expected,
-                       found);
+        if (found == expected[i]) continue;
+        return md_fail(err, MDLM_INPUT, "'%s': expected %d tensors, found %d", s->path[i],
+                       expected[i], found);
     }
     return MDLM_OK;
 }
@@ -216,7 +224,7 @@ static mdlm_status load_folder(md_checkpoint *c, const char *folder, int64_t ste
     MD_GOTO(done, status, open_files(&s, folder, has, err));
     MD_GOTO(done, status, check_contents(&s, c, err));
     for (int i = 0; i < slab_count; i++) {
-        MD_GOTO(done, status, visit_slab(&s, c->params, &slabs[i], true, err));
+        MD_GOTO(done, status, visit_slab(&s, c, &slabs[i], true, err));
     }
     md_optimizer_set_steps(c->optimizer, s.optimizer_steps);
     c->step = step;

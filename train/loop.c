@@ -156,11 +156,11 @@ static mdlm_status resume(run *r) {
 static mdlm_status forward_backward(run *r, int64_t step, double *loss) {
     md_tape *tape = r->loop->tape;
     *loss = 0;
-    for (int micro = 0; micro < r->set->accum; micro++) {
+    for (int micro = 0; micro < r->task->micro_batches; micro++) {
         md_tensor *part = NULL;
         md_rng dropout = {.seed = r->loop->request->seed,
                           .stream = MD_STREAM_DROPOUT,
-                          .step = (uint64_t)(step * r->set->accum + micro)};
+                          .step = (uint64_t)(step * r->task->micro_batches + micro)};
         md_tape_begin(tape, true, dropout);
         MD_TRY(r->task->loss(r->task->context, tape, step, micro, &part, r->err));
         if (!part) return md_tape_status(tape, r->err);

@@ -12,6 +12,7 @@
 typedef struct md_task {
     void *context;
     md_params *params;
+    int micro_batches;       /* in a step: loss is asked for each */
     int64_t tokens_per_step; /* over all micro-batches; counted in reports */
     double unit;             /* a loss times this is in the unit of reports (nats per byte) */
     const char *unit_name;   /* "nats per byte" */

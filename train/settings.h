@@ -39,7 +39,11 @@
     X(REAL, muon_lr, 0, 1e-9, 10, "peak learning rate of the blocks' matrices with muon") \
     X(CHOICE, lr_schedule, "cosine", 0, 0, "cosine|linear|constant|wsd: after the warm-up") \
     X(INT, warmup, 0, 1, 1e9, "steps of linear warm-up") \
-    X(CHOICE, dtype, "f32", 0, 0, "f32|bf16: operands of matrix products; sums stay f32") \
+    X(CHOICE, dtype, "auto", 0, 0, \
+      "auto|f32|bf16: operands of matrix products, sums stay f32; auto: bf16 where the processor " \
+      "has instructions for it") \
+    X(FLAG, checkpoint_activations, false, 0, 0, \
+      "compute each block again in the backward pass: less memory, a third more time") \
     X(REAL, weight_decay, 0.1, 0, 10, "decay of matrices") \
     X(REAL, beta2, 0.95, 0, 0.999999, "AdamW's second-moment decay") \
     X(REAL, grad_clip, 1, 0, 1e9, "largest gradient norm; 0: no clipping") \

@@ -12,6 +12,7 @@
 #include "train/evaluate.h"
 
 enum {
+    MICRO_TOKENS = 1024,
     SAMPLE_TOKENS = 96,
     SAMPLE_STEPS = 48,
     QUICK_WINDOWS = 128,
@@ -23,8 +24,20 @@ enum {
 /* LLaDA cuts 1% of its batches to a random length, so that the model knows short canvases too. */
 static const double SHORT_BATCHES = 0.01;
 
+/* The smallest divisor of the batch that has enough tokens. By the shape alone: the order in which
+ * gradients are summed must not depend on the machine. */
+static int sequences_at_once(const md_text_task *t) {
+    int64_t least = 5 * (int64_t)md_transformer_config(t->net)->dim;
+    if (least < MICRO_TOKENS) least = MICRO_TOKENS;
+    for (int n = 1; n < t->batch; n++)
+        if (t->batch % n == 0 && (int64_t)n * t->seq_len >= least) return n;
+    return t->batch;
+}
+
 mdlm_status md_text_task_init(md_text_task *t, mdlm_error *err) {
-    size_t n = (size_t)t->batch * (size_t)t->seq_len;
+    t->sequences = sequences_at_once(t);
+    t->parts = t->batch / t->sequences * t->accum;
+    size_t n = (size_t)t->sequences * (size_t)t->seq_len;
     if (t->corpus)
         MD_TRY(md_loader_init(&t->loader, t->corpus, MD_PART_TRAIN, t->seq_len, t->seed, err));
     t->ids = md_alloc(n, sizeof *t->ids, err);
@@ -56,16 +69,18 @@ static int step_length(const md_text_task *t, int64_t step) {
     return 1 + (int)md_uniform_below(rng, 2, 0, (uint64_t)t->seq_len);
 }
 
-/* Corrupts the micro-batch in t->ids [batch, seq_len], cut to T, into t->noisy [batch, T]; returns
- * the number of masked rows, which fill t->rows, t->target and t->weight. */
+/* Corrupts the micro-batch in t->ids [sequences, seq_len], cut to T, into t->noisy [sequences, T];
+ * returns the number of masked rows, which fill t->rows, t->target and t->weight. */
 static int64_t corrupt(md_text_task *t, int64_t step, int micro, int T) {
     md_rng times = {.seed = t->seed, .stream = MD_STREAM_TIME, .step = (uint64_t)step};
     md_rng masks = {.seed = t->seed, .stream = MD_STREAM_MASK, .step = (uint64_t)step};
     int64_t count = 0, in_step = (int64_t)t->batch * t->accum;
     double u0 = md_uniform(times, 0, 0);
-    for (int b = 0; b < t->batch; b++) {
-        int64_t sequence = (int64_t)micro * t->batch + b;
-        double time = md_masked_stratified(&t->process, u0, sequence, in_step);
+    for (int b = 0; b < t->sequences; b++) {
+        int64_t sequence = (int64_t)micro * t->sequences + b;
+        int64_t stratum =
+            (int64_t)b * t->parts + micro; /* every micro-batch sees all noise levels */
+        double time = md_masked_stratified(&t->process, u0, stratum, in_step);
         double weight = md_masked_weight(&t->process, time) / (double)(in_step * T);
         const int32_t *ids = t->ids + (int64_t)b * t->seq_len;
         int n = md_masked_corrupt(masks, (uint32_t)sequence, md_masked_alpha(&t->process, time),
@@ -83,11 +98,11 @@ static int64_t corrupt(md_text_task *t, int64_t step, int micro, int T) {
 static mdlm_status loss(void *context, md_tape *tape, int64_t step, int micro, md_tensor **out,
                         mdlm_error *err) {
     md_text_task *t = context;
-    int64_t first = ((step - 1) * t->accum + micro) * t->batch;
+    int64_t first = ((step - 1) * t->parts + micro) * t->sequences;
     int T = step_length(t, step);
-    if (t->corpus) md_loader_read(&t->loader, first, t->batch, t->ids);
+    if (t->corpus) md_loader_read(&t->loader, first, t->sequences, t->ids);
     int64_t count = corrupt(t, step, micro, T);
-    md_tensor *h = md_transformer_hidden(t->net, tape, t->noisy, t->batch, T, t->dropout);
+    md_tensor *h = md_transformer_hidden(t->net, tape, t->noisy, t->sequences, T, &t->training);
     h = md_gather_rows(tape, h, t->rows, count);
     md_cross_entropy_args args = {
         .target = t->target, .weight = t->weight, .banned = md_tokenizer_mask(t->tokenizer)};
@@ -120,6 +135,7 @@ static mdlm_status sample(void *context, int64_t step, md_buffer *text, mdlm_err
     md_transformer_view view = {.net = t->net, .tape = t->tape};
     md_denoiser denoiser = md_transformer_denoiser(&view);
     md_sampler_options o = md_sampler_defaults();
+    o.kernels = md_tape_kernels(t->tape);
     o.steps = length < SAMPLE_STEPS ? length : SAMPLE_STEPS;
     o.seed = t->seed;
     o.first_index = step; /* another one each time */
@@ -166,6 +182,7 @@ md_task md_text_task_view(md_text_task *t) {
     double per_byte = train.bytes > 0 ? (double)train.tokens / (double)train.bytes : 1;
     return (md_task){.context = t,
                      .params = md_transformer_params(t->net),
+                     .micro_batches = t->parts,
                      .tokens_per_step = (int64_t)t->batch * t->accum * t->seq_len,
                      .unit = per_byte,
                      .unit_name = "nats per byte",

@@ -1,7 +1,7 @@
 /* train/text_task.h: masked-diffusion training of a transformer on a packed corpus, as a task of
  * the training loop.
  *
- * Step n, micro-batch m: batch_size sequences from the loader, one stratified t each, corruption,
+ * Step n, micro-batch m: some sequences from the loader, one stratified t each, corruption,
  * and the loss  sum over masked of w(t)/(B T) * -log p(x0 | x_t)  with the head applied to masked
  * rows only. Every draw is keyed by (seed, step, sequence in the step), so nothing needs saving.
  */
@@ -22,10 +22,13 @@ typedef struct md_text_task {
     md_tape *tape;   /* for validation and samples */
     const char *run; /* where model.safetensors goes */
     uint64_t seed;
-    int batch, accum, seq_len;
-    double dropout;
+    int batch, accum, seq_len; /* batch * accum sequences in a step */
+    md_transformer_training training;
 
-    /* work space [batch, seq_len] */
+    /* Set by init: a step runs as `parts` micro-batches of `sequences` each, few enough to stay
+     * near the caches and enough to make packing the weights worth while. */
+    int sequences, parts;
+    /* work space [sequences, seq_len] */
     int32_t *ids, *noisy, *masked, *rows, *target;
     md_real *weight;
 } md_text_task;

@@ -64,8 +64,13 @@ static int show_packing(void *user, int64_t done, int64_t total) {
     return s->stopped;
 }
 
+/* When the settings are complete: after a run's own have been read. */
 static mdlm_status open_machine(session *s) {
     MD_TRY(md_kernels_init(&s->kernels, s->request.kernels, s->err));
+    if (!strcmp(s->set->dtype, "auto")) {
+        s->set->dtype = md_kernels_fast_dtype(&s->kernels);
+        if (s->request.options) md_options_chosen(s->request.options, "dtype");
+    }
     MD_TRY(md_kernels_set_dtype(&s->kernels, s->set->dtype, s->err));
     s->pool = md_pool_new(s->request.threads, s->err);
     if (!s->pool) return MDLM_RUNTIME;
@@ -218,6 +223,7 @@ static mdlm_status start_run(session *s) {
         return md_fail(s->err, MDLM_USAGE,
                        "--val-fraction 0 leaves nothing to validate on: give "
                        "--val FILE");
+    MD_TRY(open_machine(s));
     MD_TRY(md_run_check_free(s->request.run, s->set->overwrite, s->err));
     MD_TRY(md_run_stage(s->request.run, &s->staging, s->err));
     MD_TRY(make_tokenizer(s));
@@ -244,6 +250,7 @@ static mdlm_status reopen_run(session *s) {
         return md_fail(s->err, MDLM_USAGE, "--resume and --overwrite exclude each other");
     if (*s->set->init) return md_fail(s->err, MDLM_USAGE, "--resume and --init exclude each other");
     MD_TRY(md_run_read(&s->request, &s->request.seed, s->err));
+    MD_TRY(open_machine(s));
     MD_TRY(md_run_lock(run, &s->lock, s->err));
     MD_TRY(md_tokenizer_load(run, &s->tokenizer, s->err));
     MD_TRY(md_model_config_load(run, &s->config, s->err));
@@ -264,22 +271,22 @@ static mdlm_status reopen_run(session *s) {
 /* --- both ------------------------------------------------------------------------------------ */
 
 static mdlm_status make_task(session *s) {
-    s->task = (md_text_task){.net = s->net,
-                             .tokenizer = s->tokenizer,
-                             .corpus = s->corpus,
-                             .tape = s->tape,
-                             .run = s->request.run,
-                             .seed = s->request.seed,
-                             .batch = (int)s->set->batch_size,
-                             .accum = (int)s->set->accum,
-                             .seq_len = s->config.seq_len,
-                             .dropout = s->set->dropout};
+    s->task = (md_text_task){
+        .net = s->net,
+        .tokenizer = s->tokenizer,
+        .corpus = s->corpus,
+        .tape = s->tape,
+        .run = s->request.run,
+        .seed = s->request.seed,
+        .batch = (int)s->set->batch_size,
+        .accum = (int)s->set->accum,
+        .seq_len = s->config.seq_len,
+        .training = {.dropout = s->set->dropout, .checkpoint = s->set->checkpoint_activations}};
     MD_TRY(md_masked_from_name(s->set->noise_schedule, &s->task.process, s->err));
     return md_text_task_init(&s->task, s->err);
 }
 
 static mdlm_status train(session *s, md_train_result *result) {
-    MD_TRY(open_machine(s));
     MD_TRY(s->set->resume ? reopen_run(s) : start_run(s));
     MD_TRY(make_task(s));
     md_task task = md_text_task_view(&s->task);

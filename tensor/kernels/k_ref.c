@@ -95,6 +95,7 @@ static void gemm_packed_bf16(const md_gemm *g) {
 }
 
 void md_kernels_ref_bf16(md_kernels *table) {
+    table->products = "ref";
     table->gemm = gemm_bf16;
     table->gemm_packed = gemm_packed_bf16;
     table->panel = 1;
@@ -216,6 +217,33 @@ static void cross_entropy(int rows, int V, int32_t banned, const int32_t *target
     }
 }
 
+static md_chunk sum_chunk(int n, int ban, md_real scale, const md_real *l) {
+    md_chunk c = {.max = -INFINITY};
+    for (int i = 0; i < n; i++)
+        if (i != ban && l[i] > c.max) c.max = l[i];
+    md_real shift = c.max == -INFINITY ? 0 : c.max;
+    for (int i = 0; i < n; i++) {
+        if (i == ban) continue;
+        md_real x = l[i] - shift, w = EXP(x);
+        c.sum += (double)EXP(scale * x);
+        c.plain += (double)w;
+        if (w > 0) c.slope += (double)(w * x);
+    }
+    return c;
+}
+
+static void chunk_sums(int V, int32_t banned, md_real scale, const md_real *logits,
+                       md_chunk *chunks) {
+    for (int first = 0; first < V; first += MD_CHUNK) {
+        int n = V - first < MD_CHUNK ? V - first : MD_CHUNK;
+        *chunks++ = sum_chunk(n, banned - first, scale, logits + first);
+    }
+}
+
+static void chunk_weights(int n, md_real scale, md_real max, const md_real *l, md_real *w) {
+    for (int i = 0; i < n; i++) w[i] = EXP(scale * (l[i] - max));
+}
+
 static void add(int64_t n, const md_real *a, const md_real *b, md_real *y) {
     for (int64_t i = 0; i < n; i++) y[i] = a[i] + b[i];
 }
@@ -259,6 +287,8 @@ const md_kernels md_kernels_ref = {
     .softmax_backward = softmax_backward,
     .row_dot = row_dot,
     .cross_entropy = cross_entropy,
+    .chunk_sums = chunk_sums,
+    .chunk_weights = chunk_weights,
     .add = add,
     .accumulate = accumulate,
     .sum_squares = sum_squares,

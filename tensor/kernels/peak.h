@@ -4,8 +4,9 @@
  *     double roof = md_peak_flops(pool, MD_BF16, 0.3);    FLOP/s of all threads of the pool
  *
  * Independent chains of multiply-adds in registers, no memory, in the widest instructions that run
- * here: AVX-512 or AVX2 FMA, or plain C; for bf16 the dot product of AVX512_BF16. Without that,
- * bf16 products are f32 ones of rounded operands, and f32's roof is theirs.
+ * here: AVX-512 or AVX2 FMA, or plain C; for bf16 the dot product of AVX512_BF16, for q8_0 that of
+ * AVX512_VNNI. Without that, bf16 products are f32 ones of rounded operands, q8_0's are 16-bit ones
+ * that take as many instructions, and f32's roof is theirs.
  */
 #ifndef MD_TENSOR_KERNELS_PEAK_H
 #define MD_TENSOR_KERNELS_PEAK_H
@@ -26,5 +27,6 @@ typedef struct md_peak_loop {
 md_peak_loop md_peak_avx2(void);
 md_peak_loop md_peak_avx512(void);
 md_peak_loop md_peak_avx512_bf16(void);
+md_peak_loop md_peak_avx512_vnni(void);
 
 #endif

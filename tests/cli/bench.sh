@@ -11,7 +11,9 @@ positive() {
 
 for what in "train --batch-size 4" "train --batch-size 4 --dtype bf16" \
             "train --batch-size 4 --optimizer muon --dropout 0.1 --tied" \
-            "generate" "generate --num-samples 3 --block-length 8 --dtype bf16"; do
+            "train --batch-size 4 --checkpoint-activations --ema 0" \
+            "generate" "generate --dtype q8_0" \
+            "generate --num-samples 3 --block-length 8 --dtype bf16"; do
   expect 0 "" "$mdlm" bench $what $small --json --quiet
   check "--quiet is quiet: $what" test ! -s err.txt
   check "one line: $what" test "$(wc -l <out.txt)" -eq 1
@@ -50,6 +52,8 @@ refuse 2 "--block-length 64 does not fit --seq-len 32" "$mdlm" bench generate --
   --block-length 64
 refuse 2 "is for mdlm bench generate" "$mdlm" bench train --num-samples 2
 refuse 2 "is for mdlm bench train" "$mdlm" bench generate --batch-size 2
+refuse 2 "q8_0 is for mdlm bench generate" "$mdlm" bench train --dtype q8_0
+refuse 2 "is for mdlm bench train" "$mdlm" bench generate --checkpoint-activations
 refuse 2 "too many at once" "$mdlm" bench train --seq-len 1048576 --batch-size 65536
 refuse 2 "kernels" "$mdlm" bench train --kernels abacus
 if [ -w /dev/full ]; then

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Equal bits: for any number of threads, for samples in one batch or alone, for a run in two parts.
+# Equal bits: for any number of threads, for samples in one batch or alone, for a run in two parts,
+# with and without the activations of a block kept for its gradient.
 . "$(dirname "$0")/helpers.inc"
 make_corpus corpus.txt
 
@@ -16,6 +17,26 @@ same one/model.safetensors parts/model.safetensors "20 steps and 8 + 12 steps"
 for name in raw ema optimizer; do
   same one/checkpoints/step-20/$name.safetensors parts/checkpoints/step-20/$name.safetensors \
     "the last checkpoint of both"
+done
+
+train_tiny --steps 8 --dropout 0.1 --run kept corpus.txt || fail "$(cat train.err)"
+train_tiny --steps 8 --dropout 0.1 --stop-at 5 --checkpoint-activations --run again \
+  corpus.txt || fail "training: $(cat train.err)"
+check "the setting is recorded" grep -q '"checkpoint_activations":[[:space:]]*true' again/run.json
+for flag in --no-checkpoint-activations ""; do # without a flag, what run.json says holds
+  cp -r again again2
+  expect 0 "" "$mdlm" train --resume --run again2 --quiet $flag
+  same kept/model.safetensors again2/model.safetensors "blocks kept and run again $flag"
+  for name in raw ema optimizer; do
+    same kept/checkpoints/step-8/$name.safetensors again2/checkpoints/step-8/$name.safetensors \
+      "the last checkpoint of both $flag"
+  done
+  # val_nelbo, train_nelbo and the norm of each step's gradient; not what the clock says
+  for run in kept again2; do
+    sed 's/"seconds":[^,]*,//; s/"tokens_per_second":[^,}]*//' $run/metrics.jsonl >$run.metrics
+  done
+  same kept.metrics again2.metrics "what both report $flag"
+  rm -r again2
 done
 
 "$mdlm" generate -m one -n 16 --num-samples 4 --ids --quiet >batch.txt || fail "generate"

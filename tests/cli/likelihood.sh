@@ -24,6 +24,17 @@ check "the human result has four units" \
   test "$(grep -cE 'nats/token|nats/byte|bits/byte|per token' out.txt)" -eq 4
 check "--quiet is quiet" test ! -s err.txt
 
+# Other operands change the bound, but not by 1%.
+nelbo() {
+  sed 's/.*"nelbo_nats_per_token":\([0-9.]*\).*/\1/' "$1"
+}
+for dtype in bf16 q8_0; do
+  expect 0 "" "$mdlm" eval --dtype $dtype --json
+  check "$dtype rounds operands" test "$(nelbo out.txt)" != "$(nelbo own.json)"
+  check "$dtype is close to f32" \
+    awk "BEGIN {r = $(nelbo out.txt) / $(nelbo own.json); exit !(r > 0.99 && r < 1.01)}"
+done
+
 expect 0 "" "$mdlm" score -p Once -r ' upon a' --json
 check "a response has its tokens" grep -q '"tokens":7' out.txt
 expect 0 "" "$mdlm" score --response abc --mc 16
@@ -56,6 +67,8 @@ check "info describes machine and model" grep -q '"machine":{.*"kernels":.*"mode
   out.txt
 expect 0 "" "$mdlm" info
 check "info names the kernels" grep -q '^kernels ' out.txt
+expect 0 "" "$mdlm" info --kernels ref
+check "info names the products" grep -q '^products *bf16: ref, q8_0: ref$' out.txt
 
 # One file of several is scored as itself, not as the whole corpus.
 mkdir parts && cp corpus.txt parts/a.txt && cp other.txt parts/b.txt

@@ -89,8 +89,9 @@ check "what was killed after its first step goes on" test -d busy/checkpoints
 # A run that dies before it has saved anything leaves nothing, and brings the old one back.
 cp -r elsewhere elsewhere.before
 if (ulimit -v 4000000 && "$mdlm" --version >/dev/null 2>&1); then # not under a sanitizer
-  (ulimit -v 4000000 && exec "$mdlm" train --layers 1 --dim 32 --heads 2 --ff 64 --seq-len 512 \
-    --batch-size 60000 --steps 1 --overwrite --run elsewhere --quiet corpus.txt) >out.txt 2>err.txt
+  (ulimit -v 4000000 && exec "$mdlm" train --layers 1 --dim 32 --heads 2 --ff 65536 \
+    --seq-len 16384 --batch-size 1 --steps 1 --overwrite --run elsewhere --quiet corpus.txt) \
+    >out.txt 2>err.txt
   check "it fails for want of memory" test $? -eq 1
   check "and says so" grep -q "out of memory" err.txt
   same elsewhere/model.safetensors elsewhere.before/model.safetensors "the old run is back"

@@ -5,14 +5,23 @@
 #define SIMD_LANES 16
 #include "tensor/kernels/simd/fused.h"
 #include "tensor/kernels/simd/gemm.h"
+#include "tensor/kernels/simd/q8.h"
+#include "tensor/kernels/simd/sample.h"
 
 void md_kernels_avx512(md_kernels *table) {
     table->name = "avx512";
     simd_override_fused(table);
     simd_override_products(table);
+    simd_override_sample(table);
 }
 
 void md_kernels_avx512_bf16(md_kernels *table) {
+    table->products = "avx512";
     simd_override_bf16(table);
+}
+
+void md_kernels_avx512_q8(md_kernels *table) {
+    table->products = "avx512";
+    simd_override_q8(table);
 }
 #endif

@@ -7,6 +7,7 @@
 #include "tensor/kernels/simd/gemm.h"
 
 void md_kernels_avx512_bf16_dot(md_kernels *table) {
+    table->products = "avx512_bf16";
     simd_override_bf16(table);
 }
 #endif

@@ -27,6 +27,8 @@ static md_peak_loop choose(md_dtype dtype) {
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     if (dtype == MD_BF16 && avx512 && __builtin_cpu_supports("avx512bf16"))
         return md_peak_avx512_bf16();
+    if (dtype == MD_Q8_0 && avx512 && __builtin_cpu_supports("avx512vnni"))
+        return md_peak_avx512_vnni();
     if (avx512) return md_peak_avx512();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return md_peak_avx2();
 #endif

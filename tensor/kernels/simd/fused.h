@@ -116,6 +116,7 @@ static void rope(int rows, int heads, int D, int stride, const float *cos_, cons
 
 /* --- softmax --------------------------------------------------------------------------------- */
 
+/* NaN is passed over here and found again by the sum of exponentials. */
 static inline float row_max(const float *s, int64_t n) {
     vf max = v_set(-INFINITY);
     FOR_VECTORS(i, n, max = v_max(v_load(s + i), max),
@@ -140,10 +141,15 @@ static inline void row_scale(float *s, int64_t n, float by) {
 }
 
 static void softmax(int rows, int cols, int stride, float scale, float *s, float *lse) {
+    float sum[SIMD_LANES] = {0};
     for (int r = 0; r < rows; r++, s += stride) {
-        float max = scale * row_max(s, cols), sum = row_exp(s, cols, scale, max);
-        lse[r] = max + logf(sum);
-        row_scale(s, cols, 1.0f / sum);
+        int lane = r % SIMD_LANES;
+        lse[r] = scale * row_max(s, cols);
+        sum[lane] = row_exp(s, cols, scale, lse[r]);
+        row_scale(s, cols, 1.0f / sum[lane]);
+        if (lane < SIMD_LANES - 1 && r < rows - 1) continue;
+        float *first = lse + r - lane; /* logarithms of many rows at once */
+        put(first, at(first, lane + 1) + v_log(v_load(sum)), lane + 1);
     }
 }
 

@@ -52,6 +52,10 @@ typedef struct micro_out {
 static inline __attribute__((always_inline)) void
 micro(int64_t units, const float *a, int64_t row, int64_t col, const float *b, micro_out out) {
     vf sum[MR][2] = {0};
+    for (int i = 0; out.add && i < MR; i++) { /* they are needed at the end */
+        __builtin_prefetch(out.c + i * out.ldc, 1);
+        __builtin_prefetch(out.c + i * out.ldc + SIMD_LANES, 1);
+    }
     for (int64_t u = 0; u < units; u++, b += NR, a += col) {
         vf b0 = v_load(b), b1 = v_load(b + SIMD_LANES);
 #pragma GCC unroll 16
@@ -207,6 +211,17 @@ static a_rows copy_rows(const md_gemm *g, int i, int rows, int k, int kc, bool r
     return (a_rows){block, KU, false};
 }
 
+/* Whole rows, for round_rows. */
+static inline void round_all(int rows, int k, const float *a, int lda, void *to, bool rounded) {
+    int units = units_in(k), step = UNIT * SIMD_LANES, whole = k / step * step;
+    float *row = to;
+    for (int r = 0; r < rows; r++, a += lda, row += units) {
+        for (int p = 0; p < whole; p += step) v_store(row + p / UNIT, units_along(a + p, rounded));
+        for (int p = whole; p < k; p += UNIT)
+            row[p / UNIT] = unit_of(a + p, 1, deep_at(p, k), rounded);
+    }
+}
+
 static a_rows copy_columns(const md_gemm *g, int i, int rows, int k, int kc, bool rounded,
                            float *block) {
     int whole = rows / SIMD_LANES * SIMD_LANES, padded = (rows + MR - 1) / MR * MR;
@@ -278,7 +293,12 @@ static inline void multiply_block(const md_gemm *g, int i, int k, bool rounded) 
     int whole = rows / MR * MR;
     block_product b = {.rows = rows, .units = units_in(kc), .panel = panel};
     a_rows tail = {0};
-    if (rounded || UNIT > 1) {
+    if (g->rounded) {
+        int64_t stride = units_in(g->k);
+        b.a = (a_rows){(const float *)g->rounded + i * stride + k / UNIT, stride, false};
+        tail = b.a;
+        tail.a += whole * stride;
+    } else if (rounded || UNIT > 1) {
         tail = b.a = copy_block(g, i, rows, k, kc, rounded, copy);
         tail.a += whole * (tail.columns ? 1 : tail.stride);
     } else {
@@ -315,6 +335,14 @@ static void gemm_rounded(const md_gemm *g) {
     multiply(g, true);
 }
 
+static void round_rows(int rows, int k, const float *a, int lda, void *to) {
+    round_all(rows, k, a, lda, to, true);
+}
+
+static size_t rounded_bytes(int k) {
+    return (size_t)units_in(k) * sizeof(float);
+}
+
 static void pack_rounded(const md_pack *p, int first, int count) {
     pack_panels(p, first, count, true);
 }
@@ -341,6 +369,9 @@ static inline void simd_override_bf16(md_kernels *table) {
     table->panel = NR;
     table->panel_bytes = panel_bytes;
     table->pack = pack_rounded;
+    table->round_rows = round_rows;
+    table->rounded_bytes = rounded_bytes;
+    table->row_slack = MR;
 }
 
 #endif

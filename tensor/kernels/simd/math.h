@@ -42,21 +42,90 @@ static inline float v_first(vf v) {
     return v[0];
 }
 
-/* The first n lanes from memory, the others `rest`; n < SIMD_LANES. */
+#if SIMD_LANES == 16
+/* The first n lanes. */
+static inline __mmask16 v_first_lanes(int64_t n) {
+    return (__mmask16)((1u << n) - 1);
+}
+#else
+static inline __m256i v_first_lanes(int64_t n) {
+    const vi lane = {0, 1, 2, 3, 4, 5, 6, 7};
+    return (__m256i)(lane < (int32_t)n);
+}
+#endif
+
+/* The first n lanes from memory, the others `rest`; n <= SIMD_LANES. */
 static inline vf v_load_part(const float *p, int64_t n, float rest) {
-    float lanes[SIMD_LANES];
-    for (int i = 0; i < SIMD_LANES; i++) lanes[i] = i < n ? p[i] : rest;
-    return v_load(lanes);
+#if SIMD_LANES == 16
+    return (vf)_mm512_mask_loadu_ps((__m512)v_set(rest), v_first_lanes(n), p);
+#else
+    __m256 v = _mm256_maskload_ps(p, v_first_lanes(n));
+    return (vf)_mm256_blendv_ps((__m256)v_set(rest), v, (__m256)v_first_lanes(n));
+#endif
 }
 
 static inline void v_store_part(float *p, vf v, int64_t n) {
-    float lanes[SIMD_LANES];
-    v_store(lanes, v);
-    for (int i = 0; i < n; i++) p[i] = lanes[i];
+#if SIMD_LANES == 16
+    _mm512_mask_storeu_ps(p, v_first_lanes(n), (__m512)v);
+#else
+    _mm256_maskstore_ps(p, v_first_lanes(n), (__m256)v);
+#endif
 }
 
-static inline vf v_select(vi mask, vf yes, vf no) {
-    return (vf)((mask & (vi)yes) | (~mask & (vi)no));
+/* Per lane, x < bound ? yes : no; no for NaN. */
+static inline vf v_if_less(vf x, float bound, vf yes, vf no) {
+#if SIMD_LANES == 16
+    __mmask16 less = _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(bound), _CMP_LT_OQ);
+    return (vf)_mm512_mask_blend_ps(less, (__m512)no, (__m512)yes);
+#else
+    __m256 less = _mm256_cmp_ps((__m256)x, _mm256_set1_ps(bound), _CMP_LT_OQ);
+    return (vf)_mm256_blendv_ps((__m256)no, (__m256)yes, less);
+#endif
+}
+
+/* A NaN in x is passed over. */
+static inline vf v_max(vf x, vf most) {
+#if SIMD_LANES == 16
+    return (vf)_mm512_max_ps((__m512)x, (__m512)most);
+#else
+    return (vf)_mm256_max_ps((__m256)x, (__m256)most);
+#endif
+}
+
+/* A NaN in x stays. */
+static inline vf v_min(float most, vf x) {
+#if SIMD_LANES == 16
+    return (vf)_mm512_min_ps(_mm512_set1_ps(most), (__m512)x);
+#else
+    return (vf)_mm256_min_ps(_mm256_set1_ps(most), (__m256)x);
+#endif
+}
+
+static inline vf v_round(vf x) {
+#if SIMD_LANES == 16
+    return (vf)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+    return (vf)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#endif
+}
+
+/* x * 2^n for a whole n between -126 and 127; anything for others. */
+static inline vf v_scale(vf x, vf n) {
+#if SIMD_LANES == 16
+    return (vf)_mm512_scalef_ps((__m512)x, (__m512)n);
+#else
+    return x * (vf)(((vi)_mm256_cvtps_epi32((__m256)n) + 127) << 23);
+#endif
+}
+
+/* 1/x to about one unit in the last place, x in [1, 2^127]. */
+static inline vf v_inverse(vf x) {
+#if SIMD_LANES == 16
+    vf y = (vf)_mm512_rcp14_ps((__m512)x);
+    return y * (2.0f - x * y);
+#else
+    return 1.0f / x;
+#endif
 }
 
 /* To the nearest bf16 number, ties to even; the lower 16 bits are 0. NaN stays NaN. */
@@ -64,11 +133,6 @@ static inline vf v_round_bf16(vf x) {
     vi u = (vi)x, even = (u >> 16) & 1, nan = x != x;
     vi rounded = u + 0x7fff + even, quiet = u | 0x400000;
     return (vf)(((nan & quiet) | (~nan & rounded)) & ~0xffff);
-}
-
-/* A lane that is NaN in a or in b is NaN. */
-static inline vf v_max(vf a, vf b) {
-    return v_select((a < b) | (b != b), b, a);
 }
 
 /* f(0, x), f(1, x), ... for every lane: the compiler wants the lanes of a shuffle as constants. */
@@ -108,10 +172,7 @@ static inline float v_max_lane(vf v) {
 /* e^x to about one unit in the last place: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial of degree
  * 6 in r (minimax), times 2^n. Below -87.33 exactly 0, above 88.37 infinity; NaN stays NaN. */
 static inline vf v_exp(vf x) {
-    const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to the nearest integer */
-    vf n = (x * 1.44269504088896341f + shift) - shift;
-    n = v_select(n < -126.0f, v_set(-126.0f), n);
-    n = v_select(n > 127.0f, v_set(127.0f), n);
+    vf n = v_round(x * 1.44269504088896341f);
     vf r = x - n * 0.693145751953125f - n * 1.42860682030941723212e-6f;
     vf p = r * 1.9875691500e-4f + 1.3981999507e-3f;
     p = p * r + 8.3334519073e-3f;
@@ -119,14 +180,31 @@ static inline vf v_exp(vf x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    vi bits = (__builtin_convertvector(n, vi) + 127) << 23;
-    vf y = p * (vf)bits;
-    y = v_select(x < -87.33654f, v_set(0.0f), y);
-    return v_select(x > 88.37626f, v_set(INFINITY), y);
+    vf y = v_if_less(x, -87.33654f, v_set(0.0f), v_scale(p, n));
+    return v_if_less(-x, -88.37626f, v_set(INFINITY), y);
+}
+
+/* ln x of a positive normal x to about one unit in the last place: x = 2^e (1 + f) with 1 + f in
+ * [0.71, 1.42), f - f^2/2 + f^3 times a polynomial of degree 8 (minimax). NaN and infinity give
+ * NaN. */
+static inline vf v_log(vf x) {
+    vi bits = (vi)x - 0x3f3504f3; /* sqrt(1/2) */
+    vf e = __builtin_convertvector(bits >> 23, vf);
+    vf f = (vf)((bits & 0x7fffff) + 0x3f3504f3) - 1.0f, z = f * f;
+    vf p = f * 7.0376836292e-2f - 1.1514610310e-1f;
+    p = p * f + 1.1676998740e-1f;
+    p = p * f - 1.2420140846e-1f;
+    p = p * f + 1.4249322787e-1f;
+    p = p * f - 1.6668057665e-1f;
+    p = p * f + 2.0000714765e-1f;
+    p = p * f - 2.4999993993e-1f;
+    p = p * f + 3.3333331174e-1f;
+    vf y = p * f * z - e * 2.12194440e-4f - z * 0.5f;
+    return f + y + e * 0.693359375f + (x - x);
 }
 
 static inline vf v_sigmoid(vf x) {
-    return 1.0f / (1.0f + v_exp(-x));
+    return v_inverse(1.0f + v_exp(v_min(87.0f, -x)));
 }
 
 #endif
