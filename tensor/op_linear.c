@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Sizes of tiles. Fixed by the shape, so that they (and bits) do not depend on the threads. */
-enum { COL_TILE = 512, TASKS = 16, GRAD_ROWS = 96, GRAD_TASKS = 8, ROUND_FROM = 3 };
+enum { COL_TILE = 512, TASKS = 8, GRAD_ROWS = 96, GRAD_TASKS = 8, ROUND_FROM = 3 };
 
 typedef struct linear_job {
     md_tape *tape;
@@ -29,6 +29,14 @@ static int64_t tile_count(int64_t n, int64_t tile) {
 static int tile_size(int64_t n, int64_t tile, int64_t i) {
     int64_t left = n - i * tile;
     return (int)(left < tile ? left : tile);
+}
+
+/* Few rows are cut into more tiles of columns, in whole panels. */
+static void choose_columns(linear_job *j, int cols) {
+    int64_t pieces = tile_count(TASKS, j->tiles.per_group), panel = j->k->panel;
+    int64_t tile = tile_count(tile_count(cols, pieces), panel) * panel;
+    j->col_tile = tile > COL_TILE ? COL_TILE : (int)tile;
+    j->col_tiles = tile_count(cols, j->col_tile);
 }
 
 static void forward_tile(void *context, int64_t task, int worker) {
@@ -63,8 +71,8 @@ static void forward_tile(void *context, int64_t task, int worker) {
 static void input_tile(void *context, int64_t task, int worker) {
     const linear_job *j = context;
     (void)worker;
-    int64_t first, col = task % j->col_tiles * COL_TILE;
-    int rows, cols = tile_size(j->K, COL_TILE, task % j->col_tiles);
+    int64_t first, col = task % j->col_tiles * j->col_tile;
+    int rows, cols = tile_size(j->K, j->col_tile, task % j->col_tiles);
     md_tile_range(&j->tiles, task / j->col_tiles, &first, &rows);
     j->k->gemm_packed(&(md_gemm){.m = rows,
                                  .n = cols,
@@ -129,18 +137,10 @@ static void linear_backward(md_tape *tape, md_node *node) {
     j.dx = md_grad_begin(tape, n->x, &j.add); /* may be x itself, which dw has read */
     if (j.dx) j.packed = md_tape_pack(tape, 0, (md_pack){.n = j.K, .k = j.M, .b = j.w, .ldb = j.K});
     if (j.dx && j.packed) {
-        j.col_tiles = tile_count(j.K, COL_TILE);
+        choose_columns(&j, j.K);
         md_tape_parallel(tape, "linear dx", j.tiles.count * j.col_tiles, input_tile, &j);
     }
     md_grad_pass(tape, node->out, n->residual);
-}
-
-/* Few rows are cut into more tiles of columns, in whole panels. */
-static void choose_columns(linear_job *j) {
-    int64_t pieces = tile_count(TASKS, j->tiles.per_group), panel = j->k->panel;
-    int64_t tile = tile_count(tile_count(j->M, pieces), panel) * panel;
-    j->col_tile = tile > COL_TILE ? COL_TILE : (int)tile;
-    j->col_tiles = tile_count(j->M, j->col_tile);
 }
 
 md_tensor *md_linear(md_tape *tape, md_tensor *x, md_tensor *w, md_tensor *residual) {
@@ -164,7 +164,7 @@ md_tensor *md_linear(md_tape *tape, md_tensor *x, md_tensor *w, md_tensor *resid
     md_pack pack = {.trans = true, .n = j.M, .k = j.K, .b = j.w, .ldb = j.K};
     j.packed = w->packed ? w->packed : md_tape_pack(tape, 0, pack);
     if (!j.packed) return NULL;
-    choose_columns(&j);
+    choose_columns(&j, j.M);
     if (j.k->round_rows && j.col_tiles > ROUND_FROM) {
         j.row_bytes = j.k->rounded_bytes(j.K);
         j.rounded = md_tape_round(tape, x);

@@ -254,33 +254,6 @@ void md_segment_end(md_tape *tape, const md_segment *s) {
     tape->forgets = s->forgets;
 }
 
-md_tensor *md_spent(md_tensor *x) {
-    if (x) x->spent = true;
-    return x;
-}
-
-typedef struct reshape_node {
-    md_node node;
-    md_tensor *x;
-} reshape_node;
-
-static void reshape_backward(md_tape *tape, md_node *node) {
-    md_grad_pass(tape, node->out, ((reshape_node *)node)->x);
-}
-
-md_tensor *md_reshape(md_tape *tape, md_tensor *x, int rank, const int64_t *dim) {
-    md_tensor *y = x ? md_tape_alloc(tape, 1, sizeof *y) : NULL;
-    if (!y) return NULL;
-    *y = (md_tensor){.rank = rank, .data = x->data};
-    for (int i = 0; i < MD_MAX_RANK; i++) y->dim[i] = i < rank ? dim[i] : 1;
-    MD_BUG_IF(md_tensor_size(y) != md_tensor_size(x));
-    if (md_tape_wants(tape, x)) {
-        reshape_node *n = md_tape_node(tape, sizeof *n, reshape_backward, y);
-        if (n) n->x = x;
-    }
-    return y;
-}
-
 void md_tape_parallel(md_tape *tape, const char *what, int64_t tasks, md_task_fn fn,
                       void *context) {
     md_pool_run(tape->pool, what, tasks, fn, context);

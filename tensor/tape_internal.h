@@ -84,7 +84,7 @@ md_rng md_tape_next_dropout(md_tape *tape, uint32_t *index);
 
 /* How an operator splits rows into tiles: `rows` is cut into groups of `group` rows (a sequence
  * when the tape does not record), each group into tiles of at most MD_ROW_TILE. */
-enum { MD_ROW_TILE = 264 };
+enum { MD_ROW_TILE = 132 };
 typedef struct md_row_tiles {
     int64_t rows, group, per_group, count;
 } md_row_tiles;
