@@ -8,7 +8,7 @@
 #include "base/rng.h"
 #include "model/transformer.h"
 #include "tensor/ops.h"
-#include "tests/suite.h"
+#include "tests/kernel_sets.h"
 
 enum { V = 23, MASK = 22, C = 40, SEQ = 300, LONG = 259, MAX_B = 5 }; /* LONG: more than a tile */
 
@@ -51,14 +51,6 @@ static void fixture_release(fixture *f) {
     md_transformer_free(f->net);
     md_tape_free(f->tape);
     md_pool_free(f->pool);
-}
-
-/* The next set of kernels that runs on this processor; NULL when there is none. */
-static const char *next_set(int *i) {
-    md_kernels kernels;
-    while (md_kernels_names[*i] && md_kernels_init(&kernels, md_kernels_names[*i], NULL) != MDLM_OK)
-        ++*i;
-    return md_kernels_names[*i];
 }
 
 /* A recorded step on B sequences of T tokens: every third row is predicted. */
@@ -310,8 +302,9 @@ static double distance(const md_real *x, const md_real *y, int64_t n) {
 START_TEST(inference_equals_the_recorded_forward_pass) {
     enum { B = 2, T = LONG };
     static md_real recorded[B * T * C];
-    const char *set;
-    for (int i = 0; (set = next_set(&i)) != NULL; i++) {
+    md_kernels kernels;
+    for (int i = 0; next_kernels(&i, "f32", &kernels);) {
+        const char *set = kernels.name;
         fixture f;
         fixture_init(&f, set, 2, 2);
         for (int record = 1; record >= 0; record--) {
@@ -329,8 +322,9 @@ START_TEST(inference_equals_the_recorded_forward_pass) {
 END_TEST
 
 START_TEST(a_nan_in_a_weight_reaches_the_loss_and_the_gradients) {
-    const char *set;
-    for (int i = 0; (set = next_set(&i)) != NULL; i++) {
+    md_kernels kernels;
+    for (int i = 0; next_kernels(&i, "f32", &kernels);) {
+        const char *set = kernels.name;
         fixture f;
         mdlm_error err = {0};
         fixture_init(&f, set, 1, 2);
@@ -366,8 +360,9 @@ static void predict(fixture *f, int first, int B, int T, float *logits) {
 START_TEST(logits_of_a_canvas_do_not_depend_on_the_batch) {
     static const int lengths[] = {1, 37, LONG};
     static float batch[MAX_B * LONG * V], alone[LONG * V];
-    const char *set;
-    for (int i = 0; (set = next_set(&i)) != NULL; i++) {
+    md_kernels kernels;
+    for (int i = 0; next_kernels(&i, "f32", &kernels);) {
+        const char *set = kernels.name;
         fixture f;
         fixture_init(&f, set, 1, 2);
         for (int l = 0; l < 3; l++) {
@@ -389,8 +384,9 @@ END_TEST
 START_TEST(hidden_states_of_a_sequence_do_not_depend_on_the_batch) {
     enum { B = 3, T = 37 };
     static md_real batch[B * T * C];
-    const char *set;
-    for (int i = 0; (set = next_set(&i)) != NULL; i++) {
+    md_kernels kernels;
+    for (int i = 0; next_kernels(&i, "f32", &kernels);) {
+        const char *set = kernels.name;
         fixture f;
         fixture_init(&f, set, 2, 2);
         md_tape_begin(f.tape, false, (md_rng){0});
@@ -409,8 +405,9 @@ END_TEST
 
 START_TEST(threads_do_not_change_a_bit) {
     enum { B = 2, T = LONG };
-    const char *set;
-    for (int i = 0; (set = next_set(&i)) != NULL; i++) {
+    md_kernels kernels;
+    for (int i = 0; next_kernels(&i, "f32", &kernels);) {
+        const char *set = kernels.name;
         fixture f[3];
         md_real loss[3];
         size_t bytes = 0;
@@ -562,5 +559,6 @@ int main(void) {
     suite_case(s, the_denoiser_refuses_what_is_not_a_token_and_recovers);
     suite_case(s, dropout_keeps_its_share_and_the_mean);
     suite_case(s, dropout_does_nothing_without_recording);
+    name_skipped_sets();
     return suite_run(s);
 }

@@ -37,7 +37,7 @@
       "adamw|muon: update rule; muon orthogonalises the updates of the blocks' matrices") \
     X(REAL, lr, 0, 1e-9, 10, "peak learning rate") \
     X(REAL, muon_lr, 0, 1e-9, 10, "peak learning rate of the blocks' matrices with muon") \
-    X(CHOICE, lr_schedule, "cosine", 0, 0, "cosine|linear|constant|wsd: after the warm-up") \
+    X(CHOICE, lr_schedule, "linear", 0, 0, "cosine|linear|constant|wsd: after the warm-up") \
     X(INT, warmup, 0, 1, 1e9, "steps of linear warm-up") \
     X(CHOICE, dtype, "auto", 0, 0, \
       "auto|f32|bf16: operands of matrix products, sums stay f32; auto: bf16 where the processor " \
@@ -48,7 +48,8 @@
     X(REAL, beta2, 0.95, 0, 0.999999, "AdamW's second-moment decay") \
     X(REAL, grad_clip, 1, 0, 1e9, "largest gradient norm; 0: no clipping") \
     X(REAL, ema, 0.999, 0, 0.999999, "decay of the averaged weights; 0: none") \
-    X(CHOICE, noise_schedule, "linear", 0, 0, "linear|cosine|poly|geometric: masking schedule") \
+    X(CHOICE, noise_schedule, "poly", 0, 0, \
+      "linear|cosine|poly|geometric: how noise levels are drawn; the bound is the same") \
     X(CHOICE, objective, "mdlm", 0, 0, "mdlm: training objective")
 
 #define MD_RUN_SETTINGS(X) \

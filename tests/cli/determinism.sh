@@ -1,6 +1,6 @@
 #!/bin/sh
-# Equal bits: for any number of threads, for samples in one batch or alone, for a run in two parts,
-# with and without the activations of a block kept for its gradient.
+# Equal bits: for any number of threads, for samples in one batch or alone, for a run in two parts
+# of either operand type, with and without the activations of a block kept for its gradient.
 . "$(dirname "$0")/helpers.inc"
 make_corpus corpus.txt
 
@@ -18,6 +18,18 @@ for name in raw ema optimizer; do
   same one/checkpoints/step-20/$name.safetensors parts/checkpoints/step-20/$name.safetensors \
     "the last checkpoint of both"
 done
+
+# A run goes on in the operand type that it began with, the one that nobody would choose here, too.
+check "the chosen operand type is recorded" grep -Eq '"dtype":[[:space:]]*"(bf16|f32)"' one/run.json
+for dtype in bf16 f32; do
+  train_tiny --steps 9 --dtype $dtype --run $dtype corpus.txt || fail "training: $(cat train.err)"
+  train_tiny --steps 9 --dtype $dtype --stop-at 4 --run $dtype.parts corpus.txt ||
+    fail "training: $(cat train.err)"
+  expect 0 "" "$mdlm" train --resume --run $dtype.parts --quiet
+  same $dtype/model.safetensors $dtype.parts/model.safetensors "9 steps and 4 + 5 steps in $dtype"
+  check "$dtype is recorded" grep -q "\"dtype\":[[:space:]]*\"$dtype\"" $dtype.parts/run.json
+done
+cmp -s bf16/model.safetensors f32/model.safetensors && fail "the operand type changes nothing"
 
 train_tiny --steps 8 --dropout 0.1 --run kept corpus.txt || fail "$(cat train.err)"
 train_tiny --steps 8 --dropout 0.1 --stop-at 5 --checkpoint-activations --run again \

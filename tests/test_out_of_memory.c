@@ -1,0 +1,263 @@
+/* tests/test_out_of_memory.c: every allocation of a constructor, and of a step, fails in turn.
+ *
+ * The linker puts the functions of this file in the place of the system's (tests/CMakeLists.txt),
+ * for our own code alone, so that blocks can be counted: nothing may stay behind.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/transformer.h"
+#include "sampler/draw.h"
+#include "tensor/ops.h"
+#include "tensor/optim.h"
+#include "tests/suite.h"
+
+int __real_posix_memalign(void **out, size_t alignment, size_t bytes);
+void *__real_malloc(size_t bytes);
+void *__real_realloc(void *old, size_t bytes);
+void __real_free(void *pointer);
+int __wrap_posix_memalign(void **out, size_t alignment, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_realloc(void *old, size_t bytes);
+void __wrap_free(void *pointer);
+
+static struct {
+    int left;      /* successes before the first failure; -1: nothing fails */
+    bool for_good; /* all fail after it */
+    bool failed;   /* it was reached */
+    int blocks;    /* held */
+} memory = {.left = -1};
+
+static bool fails(void) {
+    if (memory.left != 0) {
+        memory.left -= memory.left > 0;
+        return false;
+    }
+    memory.failed = true;
+    if (!memory.for_good) memory.left = -1;
+    return true;
+}
+
+int __wrap_posix_memalign(void **out, size_t alignment, size_t bytes) {
+    if (fails()) return ENOMEM;
+    int status = __real_posix_memalign(out, alignment, bytes);
+    memory.blocks += status == 0;
+    return status;
+}
+
+/* What compilers make of realloc(NULL, bytes). */
+void *__wrap_malloc(size_t bytes) {
+    if (fails()) return NULL;
+    void *block = __real_malloc(bytes);
+    memory.blocks += block != NULL;
+    return block;
+}
+
+void *__wrap_realloc(void *old, size_t bytes) {
+    if (fails()) return NULL;
+    void *block = __real_realloc(old, bytes);
+    memory.blocks += block && !old;
+    return block;
+}
+
+void __wrap_free(void *pointer) {
+    memory.blocks -= pointer != NULL;
+    __real_free(pointer);
+}
+
+/* --- what is tried --------------------------------------------------------------------------- */
+
+enum { V = 23, MASK = 22, T = 37, B = 2 };
+
+static md_pool *pool;
+static md_kernels kernels;
+static md_transformer *net;
+static int32_t ids[B * T];
+
+static const md_model_config config = {.layers = 2,
+                                       .dim = 40,
+                                       .heads = 4,
+                                       .kv_heads = 2,
+                                       .ff = 80, /* wide enough for rows rounded before */
+                                       .vocab = V,
+                                       .seq_len = T,
+                                       .rope_theta = 10000,
+                                       .norm_eps = 1e-5,
+                                       .mask_id = MASK};
+
+static void setup(void) {
+    mdlm_error err;
+    assert_ok(md_kernels_init(&kernels, NULL, &err));
+    assert_ok(md_kernels_set_dtype(&kernels, "bf16", &err));
+    pool = md_pool_new(2, &err);
+    ck_assert_ptr_nonnull(pool);
+    assert_ok(md_transformer_new(&config, true, &net, &err));
+    md_transformer_init(net, 1);
+    for (int i = 0; i < B * T; i++) ids[i] = i * 5 % V;
+}
+
+static void teardown(void) {
+    md_transformer_free(net);
+    md_pool_free(pool);
+}
+
+/* Without assertions that hold: Check allocates memory for them. */
+typedef mdlm_status (*attempt)(mdlm_error *err);
+
+static mdlm_status make_pool(mdlm_error *err) {
+    md_pool *made = md_pool_new(3, err);
+    md_pool_free(made);
+    return made ? MDLM_OK : err->status;
+}
+
+static mdlm_status make_tape(mdlm_error *err) {
+    md_tape *tape = md_tape_new(pool, &kernels, err);
+    md_tape_free(tape);
+    return tape ? MDLM_OK : err->status;
+}
+
+static mdlm_status make_network(mdlm_error *err) {
+    md_transformer *made = NULL;
+    mdlm_status status = md_transformer_new(&config, true, &made, err);
+    if ((status == MDLM_OK) != (made != NULL)) ck_abort_msg("status %d", (int)status);
+    md_transformer_free(made);
+    return status;
+}
+
+static mdlm_status make_packed_network(mdlm_error *err) {
+    md_transformer *made = NULL;
+    MD_TRY(md_transformer_new(&config, false, &made, err));
+    mdlm_status status = md_transformer_pack(made, &kernels, err);
+    md_transformer_free(made);
+    return status;
+}
+
+static mdlm_status make_optimizer(md_optimizer_kind kind, mdlm_error *err) {
+    md_optimizer_options options = md_optimizer_defaults();
+    options.kind = kind;
+    options.ema = 0.9;
+    md_optimizer *made = md_optimizer_new(md_transformer_params(net), &kernels, &options, err);
+    md_optimizer_free(made);
+    return made ? MDLM_OK : err->status;
+}
+
+static mdlm_status make_adamw(mdlm_error *err) {
+    return make_optimizer(MD_OPTIMIZER_ADAMW, err);
+}
+
+static mdlm_status make_muon(mdlm_error *err) {
+    return make_optimizer(MD_OPTIMIZER_MUON, err);
+}
+
+static mdlm_status make_drawer(mdlm_error *err) {
+    md_sampler_options options = md_sampler_defaults();
+    options.kernels = &kernels;
+    options.pool = pool;
+    options.top_k = 5;
+    md_drawer *made = md_drawer_new(V, MASK, &options, err);
+    md_drawer_free(made);
+    return made ? MDLM_OK : err->status;
+}
+
+/* y = x w^T and both gradients. */
+static mdlm_status linear(mdlm_error *err) {
+    enum { N = 19, K = 40, M = 200 };
+    static md_real x_data[N * K], w_data[M * K], w_grad[M * K], ones[N * M];
+    md_tensor x = {.rank = 2, .dim = {N, K, 1, 1}, .needs_grad = true, .data = x_data};
+    md_tensor w = {.rank = 2, .dim = {M, K, 1, 1}, .needs_grad = true, .is_param = true};
+    w.data = w_data, w.grad = w_grad;
+    md_tape *tape = md_tape_new(pool, &kernels, err);
+    if (!tape) return err->status;
+    md_tape_begin(tape, true, (md_rng){0});
+    md_tensor *y = md_dot_constant(tape, md_linear(tape, &x, &w, NULL), ones);
+    mdlm_status status = md_tape_backward(tape, y, err);
+    md_tape_free(tape);
+    return status;
+}
+
+static mdlm_status step_on(md_tape *tape, mdlm_error *err) {
+    enum { ROWS = 5 };
+    static const int32_t rows[ROWS] = {0, 3, 36, 37, 70}, target[ROWS] = {1, 2, 3, 4, 5};
+    static const md_real weight[ROWS] = {1, 1, 1, 1, 1};
+    const md_transformer_training training = {.dropout = 0.1, .checkpoint = true};
+    const md_cross_entropy_args args = {.target = target, .weight = weight, .banned = MASK};
+    md_tape_begin(tape, true, (md_rng){.seed = 1, .stream = MD_STREAM_DROPOUT});
+    md_tensor *h = md_transformer_hidden(net, tape, ids, B, T, &training);
+    h = md_gather_rows(tape, h, rows, ROWS);
+    md_tensor *loss = md_linear_cross_entropy(tape, h, md_transformer_head(net), &args);
+    return md_tape_backward(tape, loss, err);
+}
+
+/* A step of training; the tape of one that failed takes the next. */
+static mdlm_status train(mdlm_error *err) {
+    md_tape *tape = md_tape_new(pool, &kernels, err);
+    if (!tape) return err->status;
+    mdlm_status status = step_on(tape, err);
+    if (status != MDLM_OK) {
+        mdlm_error other;
+        memory.left = -1;
+        if (step_on(tape, &other) != MDLM_OK) ck_abort_msg("%s", other.message);
+    }
+    md_tape_free(tape);
+    return status;
+}
+
+/* --- the tests ------------------------------------------------------------------------------- */
+
+/* Until nothing fails any more, after at least `least` failures. */
+static void fail_in_turn(attempt try, int least) {
+    for (int i = 0, n = 0; i < 2; n++) {
+        mdlm_error err = {0};
+        const int before = memory.blocks;
+        memory.left = n, memory.for_good = i, memory.failed = false;
+        mdlm_status status = try(&err);
+        const int left = memory.blocks - before;
+        memory.left = -1;
+        ck_assert_msg(left == 0, "allocation %d fails: %d blocks are left", n, left);
+        ck_assert_int_eq(status, memory.failed ? MDLM_RUNTIME : MDLM_OK);
+        if (memory.failed) {
+            ck_assert_msg(strstr(err.message, "out of memory"), "'%s'", err.message);
+            continue;
+        }
+        ck_assert_int_ge(n, least);
+        i++, n = -1;
+    }
+}
+
+START_TEST(constructors_say_so_and_leave_nothing) {
+    fail_in_turn(make_pool, 2);
+    fail_in_turn(make_tape, 3);
+    fail_in_turn(make_network, 20);
+    fail_in_turn(make_packed_network, 20);
+    fail_in_turn(make_adamw, 6);
+    fail_in_turn(make_muon, 12);
+    fail_in_turn(make_drawer, 8);
+}
+END_TEST
+
+START_TEST(a_linear_layer_and_its_gradients_say_so_and_leave_nothing) {
+    fail_in_turn(linear, 8);
+}
+END_TEST
+
+START_TEST(a_step_says_so_and_the_next_one_succeeds) {
+    fail_in_turn(train, 12);
+}
+END_TEST
+
+static void add_case(Suite *s, const char *name, const TTest *test) {
+    TCase *tc = tcase_create(name);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, test);
+    suite_add_tcase(s, tc);
+}
+
+int main(void) {
+    Suite *s = suite_create("out of memory");
+    add_case(s, "constructors", constructors_say_so_and_leave_nothing);
+    add_case(s, "linear", a_linear_layer_and_its_gradients_say_so_and_leave_nothing);
+    add_case(s, "steps", a_step_says_so_and_the_next_one_succeeds);
+    return suite_run(s);
+}
