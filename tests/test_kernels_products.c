@@ -119,16 +119,13 @@ static double to_bf16(float x) {
     return ldexp(rint(ldexp(fraction, 8)), exponent - 8);
 }
 
-static double operand(float x, md_dtype dtype) {
-    return dtype == MD_BF16 ? to_bf16(x) : (double)x;
-}
-
 typedef struct trial {
     md_arena *arena;
     md_kernels k;
     md_gemm g;
     md_pack pack;
-    float *before; /* C */
+    float *before;        /* C */
+    const float *ra, *rb; /* A and B as the products round them */
 } trial;
 
 static float *randoms(trial *t, int64_t n, uint32_t number) {
@@ -138,14 +135,24 @@ static float *randoms(trial *t, int64_t n, uint32_t number) {
     return x;
 }
 
+static const float *rounded(trial *t, const float *x, int64_t n) {
+    float *y = md_arena_alloc(t->arena, (size_t)n * sizeof *y);
+    for (int64_t i = 0; i < n; i++) y[i] = t->k.dtype == MD_BF16 ? (float)to_bf16(x[i]) : x[i];
+    return y;
+}
+
 /* Random operands; `form` chooses transposes and accumulation. */
 static void prepare(trial *t, int m, int n, int k, int form) {
     md_gemm g = {.trans_a = form & 1, .trans_b = form & 2, .add = form & 4, .m = m, .n = n, .k = k};
     g.lda = (g.trans_a ? m : k) + GAP;
     g.ldb = (g.trans_b ? k : n) + GAP;
     g.ldc = n + GAP;
-    g.a = randoms(t, (int64_t)(g.trans_a ? k : m) * g.lda, 1);
-    g.b = randoms(t, (int64_t)(g.trans_b ? n : k) * g.ldb, 2);
+    int64_t a_size = (int64_t)(g.trans_a ? k : m) * g.lda;
+    int64_t b_size = (int64_t)(g.trans_b ? n : k) * g.ldb;
+    g.a = randoms(t, a_size, 1);
+    g.b = randoms(t, b_size, 2);
+    t->ra = rounded(t, g.a, a_size);
+    t->rb = rounded(t, g.b, b_size);
     g.c = randoms(t, (int64_t)m * g.ldc, 3);
     t->before = randoms(t, (int64_t)m * g.ldc, 3);
     t->g = g;
@@ -156,14 +163,6 @@ static void prepare(trial *t, int m, int n, int k, int form) {
     t->k.pack(&t->pack, 0, (int)panels);
 }
 
-static double a_at(const md_gemm *g, int i, int p, md_dtype dtype) {
-    return operand(g->trans_a ? g->a[p * g->lda + i] : g->a[i * g->lda + p], dtype);
-}
-
-static double b_at(const md_gemm *g, int p, int j, md_dtype dtype) {
-    return operand(g->trans_b ? g->b[j * g->ldb + p] : g->b[p * g->ldb + j], dtype);
-}
-
 /* Columns first .. of C against exact sums; sums of k float products err by at most about k+4 units
  * of the sum of magnitudes. */
 static void check(const trial *t, const float *c, int ldc, int first, int columns) {
@@ -172,7 +171,8 @@ static void check(const trial *t, const float *c, int ldc, int first, int column
         for (int j = 0; j < columns; j++) {
             double sum = 0, size = 0;
             for (int p = 0; p < g->k; p++) {
-                double x = a_at(g, i, p, t->k.dtype) * b_at(g, p, first + j, t->k.dtype);
+                double x = at(t->ra, g->trans_a, g->lda, i, p) *
+                           at(t->rb, g->trans_b, g->ldb, p, first + j);
                 sum += x;
                 size += fabs(x);
             }

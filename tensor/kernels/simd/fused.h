@@ -1,7 +1,7 @@
 /* tensor/kernels/simd/fused.h: the fused kernels of one instruction set, from simd/math.h.
  *
  * Included once by each instruction set's folder. An entry means what tensor/kernels.h says;
- * every one is compared with k_ref.c by tests/test_kernels.c.
+ * every one is compared with k_ref.c by tests/test_kernels_fused.c.
  */
 #ifndef MD_TENSOR_KERNELS_SIMD_FUSED_H
 #define MD_TENSOR_KERNELS_SIMD_FUSED_H
