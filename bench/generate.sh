@@ -33,7 +33,7 @@ measure_llama() {
     tail -n 3 "$work/out" >&2
     exit 1
   }
-  sed -n 's/.*time per step: \([0-9.]*\)ms.*/\1/p' "$work/out" >>"$work/llama.cpp $(basename "$1" .gguf)"
+  sed -n 's/.*ms, time per step: \([0-9.]*\)ms.*/\1/p' "$work/out" >>"$work/llama.cpp $(basename "$1" .gguf)"
 }
 
 round=0

@@ -11,7 +11,7 @@ cmake --build "$root/build" --target mdlm >&2
 
 cd "$root/build"
 ./mdlm train "$root/corpora/tales.txt" --run demo-run --overwrite --time "${seconds}s" \
-  --tokenizer bpe --vocab-size 1024 --seq-len 64 --dtype bf16
+  --tokenizer bpe --vocab-size 1024 --seq-len 64
 echo
 ./mdlm generate --run demo-run --length 48 --blocks 8 --sampler confidence --temperature 0.6 \
   --num-samples 3 --prompt "Once upon a time"
