@@ -4,11 +4,10 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "model/transformer.h"
 #include "tensor/ops.h"
-#include "tests/suite.h"
+#include "tests/small_net.h"
 
-enum { V = 23, MASK = 22, C = 40, B = 3, T = 100, ROWS = B * T };
+enum { V = SMALL_V, MASK = SMALL_MASK, C = SMALL_C, B = 3, T = 100, ROWS = B * T };
 
 typedef struct fixture {
     md_pool *pool;
@@ -26,24 +25,12 @@ static double uniform(uint32_t i) {
 static void fixture_init(fixture *f, const char *set, int threads, int layers) {
     mdlm_error err;
     *f = (fixture){.pool = NULL};
-    md_model_config config = {.layers = layers,
-                              .dim = C,
-                              .heads = 4,
-                              .kv_heads = 2,
-                              .ff = 56,
-                              .vocab = V,
-                              .seq_len = T,
-                              .rope_theta = 10000,
-                              .norm_eps = 1e-5,
-                              .mask_id = MASK};
     assert_ok(md_kernels_init(&f->kernels, set, &err));
     f->pool = md_pool_new(threads, &err);
     f->tape = md_tape_new(f->pool, &f->kernels, &err);
     ck_assert(f->pool && f->tape);
-    assert_ok(md_transformer_new(&config, true, &f->net, &err));
+    f->net = new_small_net(layers, T);
     f->params = md_transformer_params(f->net);
-    for (int64_t i = 0; i < md_params_size(f->params); i++)
-        md_params_values(f->params)[i] = (md_real)(uniform((uint32_t)i) - 0.4);
     for (int i = 0; i < ROWS; i++) f->ids[i] = (int32_t)(uniform((uint32_t)i) * MASK);
 }
 

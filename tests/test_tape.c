@@ -6,11 +6,18 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
-#include "model/transformer.h"
 #include "tensor/ops.h"
 #include "tests/kernel_sets.h"
+#include "tests/small_net.h"
 
-enum { V = 23, MASK = 22, C = 40, SEQ = 300, LONG = 259, MAX_B = 5 }; /* LONG: more than a tile */
+enum {
+    V = SMALL_V,
+    MASK = SMALL_MASK,
+    C = SMALL_C,
+    SEQ = 300,
+    LONG = 259,
+    MAX_B = 5
+}; /* LONG: more than a tile */
 
 typedef struct fixture {
     md_pool *pool;
@@ -23,26 +30,11 @@ typedef struct fixture {
 static void fixture_init(fixture *f, const char *set, int threads, int layers) {
     mdlm_error err;
     *f = (fixture){.pool = NULL};
-    md_model_config config = {.layers = layers,
-                              .dim = C,
-                              .heads = 4,
-                              .kv_heads = 2,
-                              .ff = 56,
-                              .vocab = V,
-                              .seq_len = SEQ,
-                              .rope_theta = 10000,
-                              .norm_eps = 1e-5,
-                              .mask_id = MASK};
     assert_ok(md_kernels_init(&f->kernels, set, &err));
     f->pool = md_pool_new(threads, &err);
     f->tape = md_tape_new(f->pool, &f->kernels, &err);
     ck_assert(f->pool && f->tape);
-    assert_ok(md_transformer_new(&config, true, &f->net, &err));
-    md_params *params = md_transformer_params(f->net);
-    for (int64_t i = 0; i < md_params_size(params); i++) {
-        double u = md_uniform((md_rng){.seed = 2, .stream = MD_STREAM_INIT}, 0, (uint32_t)i);
-        md_params_values(params)[i] = (md_real)(u - 0.4);
-    }
+    f->net = new_small_net(layers, SEQ);
     md_rng rng = {.seed = 3, .stream = MD_STREAM_MASK};
     for (uint32_t i = 0; i < MAX_B * LONG; i++) f->ids[i] = (int32_t)md_uniform_below(rng, 0, i, V);
 }
