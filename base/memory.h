@@ -17,9 +17,8 @@ bool md_size_mul(size_t a, size_t b, size_t *out);
 bool md_size_align(size_t a, size_t alignment, size_t *out);
 
 /* Zeroed memory for count items of `size` bytes, aligned to MD_ALIGNMENT; large blocks take up real
- * memory where they are touched. NULL, with `err` filled
- * (MDLM_RUNTIME), when there is none or the product wraps. A count of 0 gives a valid pointer.
- * Caller frees with md_free. */
+ * memory where they are touched. NULL, with `err` filled (MDLM_RUNTIME), when there is none or the
+ * product wraps. A count of 0 gives a valid pointer. Caller frees with md_free. */
 void *md_alloc(size_t count, size_t size, mdlm_error *err);
 
 /* Grows or shrinks an array; new items are not zeroed; old memory stays valid on failure. Accepts

@@ -10,18 +10,12 @@ typedef struct trainer {
     int64_t step;
 } trainer;
 
-/* All micro-batches of the next step, with gradients or without. */
+/* The next step, with gradients or without. */
 static mdlm_status run_step(trainer *t, bool record, mdlm_error *err) {
-    md_rng dropout = {.seed = t->bench->seed, .stream = MD_STREAM_DROPOUT};
-    t->step++;
-    for (int micro = 0; micro < t->task.micro_batches; micro++) {
-        md_tensor *loss = NULL;
-        dropout.step = (uint64_t)(t->step * t->task.micro_batches + micro);
-        md_tape_begin(t->bench->tape, record, dropout);
-        MD_TRY(t->task.loss(t->task.context, t->bench->tape, t->step, micro, &loss, err));
-        if (record) MD_TRY(md_tape_backward(t->bench->tape, loss, err));
-    }
-    return MDLM_OK;
+    double loss;
+    md_rng dropout = {
+        .seed = t->bench->seed, .stream = MD_STREAM_DROPOUT, .step = (uint64_t)++t->step};
+    return md_task_run(&t->task, t->bench->tape, dropout, record, &loss, err);
 }
 
 static mdlm_status time_step(void *context, mdlm_error *err) {

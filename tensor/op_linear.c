@@ -3,21 +3,21 @@
 
 #include <string.h>
 
-/* Sizes of tiles. Fixed by the shape, so that they (and bits) do not depend on the threads. */
-enum { COL_TILE = 512, TASKS = 8, GRAD_ROWS = 96, GRAD_TASKS = 8, ROUND_FROM = 3 };
+/* Sizes of tiles. Fixed by the shape, so that they (and bits) do not depend on the threads. With
+ * more than TILES_EACH tiles of columns, it pays to round x once rather than in each. */
+enum { COL_TILE = 512, TASKS = 8, GRAD_ROWS = 96, TILES_EACH = 3 };
 
 typedef struct linear_job {
     md_tape *tape;
     const md_kernels *k;
     md_row_tiles tiles;
     int64_t col_tiles;
-    int col_tile;
+    int col_tile; /* columns in one */
     int K, M;
     const char *rounded; /* x, or NULL; a row has this many bytes: */
     size_t row_bytes;
     const md_real *x, *w, *residual, *dy;
     const void *packed; /* w^T (forward); w, then x (backward) */
-    int grad_cols;      /* columns of a tile of dw */
     md_real *y, *dx, *dw;
     bool add;
 } linear_job;
@@ -31,9 +31,10 @@ static int tile_size(int64_t n, int64_t tile, int64_t i) {
     return (int)(left < tile ? left : tile);
 }
 
-/* Few rows are cut into more tiles of columns, in whole panels. */
-static void choose_columns(linear_job *j, int cols) {
-    int64_t pieces = tile_count(TASKS, j->tiles.per_group), panel = j->k->panel;
+/* Cuts columns, in whole panels: where there are few tiles of rows, into more, to give several
+ * threads something to do. */
+static void choose_columns(linear_job *j, int cols, int64_t row_tiles) {
+    int64_t pieces = tile_count(TASKS, row_tiles), panel = j->k->panel;
     int64_t tile = tile_count(tile_count(cols, pieces), panel) * panel;
     j->col_tile = tile > COL_TILE ? COL_TILE : (int)tile;
     j->col_tiles = tile_count(cols, j->col_tile);
@@ -90,10 +91,10 @@ static void input_tile(void *context, int64_t task, int worker) {
 static void weight_tile(void *context, int64_t task, int worker) {
     const linear_job *j = context;
     (void)worker;
-    int64_t row = task / j->col_tiles * GRAD_ROWS, col = task % j->col_tiles * j->grad_cols;
+    int64_t row = task / j->col_tiles * GRAD_ROWS, col = task % j->col_tiles * j->col_tile;
     j->k->gemm_packed(&(md_gemm){.trans_a = true,
                                  .m = tile_size(j->M, GRAD_ROWS, task / j->col_tiles),
-                                 .n = tile_size(j->K, j->grad_cols, task % j->col_tiles),
+                                 .n = tile_size(j->K, j->col_tile, task % j->col_tiles),
                                  .k = (int)j->tiles.rows,
                                  .a = j->dy + row,
                                  .lda = j->M,
@@ -104,14 +105,9 @@ static void weight_tile(void *context, int64_t task, int worker) {
                                  .ldc = j->K});
 }
 
-/* Tall matrices are cut into rows alone; small ones also into columns, in whole panels, to give
- * several threads something to do. */
 static void weight_gradient(md_tape *tape, linear_job *j) {
-    int64_t row_tiles = tile_count(j->M, GRAD_ROWS), panel = j->k->panel;
-    int64_t pieces = tile_count(GRAD_TASKS, row_tiles);
-    int64_t cols = tile_count(tile_count(j->K, pieces), panel) * panel;
-    j->grad_cols = cols > COL_TILE ? COL_TILE : (int)cols;
-    j->col_tiles = tile_count(j->K, j->grad_cols);
+    int64_t row_tiles = tile_count(j->M, GRAD_ROWS);
+    choose_columns(j, j->K, row_tiles);
     md_pack pack = {.n = j->K, .k = (int)j->tiles.rows, .b = j->x, .ldb = j->K};
     j->packed = md_tape_pack(tape, 0, pack);
     if (j->packed) md_tape_parallel(tape, "linear dw", row_tiles * j->col_tiles, weight_tile, j);
@@ -137,7 +133,7 @@ static void linear_backward(md_tape *tape, md_node *node) {
     j.dx = md_grad_begin(tape, n->x, &j.add); /* may be x itself, which dw has read */
     if (j.dx) j.packed = md_tape_pack(tape, 0, (md_pack){.n = j.K, .k = j.M, .b = j.w, .ldb = j.K});
     if (j.dx && j.packed) {
-        choose_columns(&j, j.K);
+        choose_columns(&j, j.K, j.tiles.per_group);
         md_tape_parallel(tape, "linear dx", j.tiles.count * j.col_tiles, input_tile, &j);
     }
     md_grad_pass(tape, node->out, n->residual);
@@ -164,8 +160,8 @@ md_tensor *md_linear(md_tape *tape, md_tensor *x, md_tensor *w, md_tensor *resid
     md_pack pack = {.trans = true, .n = j.M, .k = j.K, .b = j.w, .ldb = j.K};
     j.packed = w->packed ? w->packed : md_tape_pack(tape, 0, pack);
     if (!j.packed) return NULL;
-    choose_columns(&j, j.M);
-    if (j.k->round_rows && j.col_tiles > ROUND_FROM) {
+    choose_columns(&j, j.M, j.tiles.per_group);
+    if (j.k->round_rows && j.col_tiles > TILES_EACH) {
         j.row_bytes = j.k->rounded_bytes(j.K);
         j.rounded = md_tape_round(tape, x);
         if (!j.rounded) return NULL;

@@ -7,6 +7,9 @@
 
 #include "base/memory.h"
 
+/* Memory for operands of products: what operators pack, and md_tape_round. */
+enum { ROUNDED_ROWS = MD_PACK_SLOTS, SLOTS };
+
 typedef struct grad_buffer {
     md_real *data;
     int64_t capacity;
@@ -28,8 +31,8 @@ struct md_tape {
     size_t grad_count;
     md_real **scratch; /* [threads] */
     int64_t scratch_capacity;
-    void *packed[MD_PACK_SLOTS + 1]; /* the last: rounded rows */
-    size_t packed_capacity[MD_PACK_SLOTS + 1];
+    void *packed[SLOTS];
+    size_t packed_capacity[SLOTS];
 };
 
 int64_t md_tensor_size(const md_tensor *t) {
@@ -70,7 +73,7 @@ void md_tape_free(md_tape *tape) {
         for (int i = 0; i < md_pool_threads(tape->pool); i++) md_free(tape->scratch[i]);
     }
     md_free(tape->scratch);
-    for (int i = 0; i <= MD_PACK_SLOTS; i++) md_free(tape->packed[i]);
+    for (int i = 0; i < SLOTS; i++) md_free(tape->packed[i]);
     md_arena_free(tape->arena);
     md_free(tape);
 }
@@ -342,7 +345,7 @@ static void round_task(void *context, int64_t task, int worker) {
 const void *md_tape_round(md_tape *tape, const md_tensor *x) {
     round_job j = {.k = tape->kernels, .x = x};
     size_t rows = (size_t)md_tensor_rows(x);
-    j.to = slot_memory(tape, MD_PACK_SLOTS, rows + (size_t)j.k->row_slack,
+    j.to = slot_memory(tape, ROUNDED_ROWS, rows + (size_t)j.k->row_slack,
                        j.k->rounded_bytes((int)md_tensor_cols(x)));
     if (!j.to) return NULL;
     md_tape_parallel(tape, "round", (int64_t)(rows + ROUND_ROWS - 1) / ROUND_ROWS, round_task, &j);
@@ -382,6 +385,6 @@ size_t md_tape_memory(const md_tape *tape) {
     size_t bytes = md_arena_capacity(tape->arena);
     for (size_t i = 0; i < tape->grad_count; i++)
         bytes += (size_t)tape->grads[i].capacity * sizeof(md_real);
-    for (int i = 0; i <= MD_PACK_SLOTS; i++) bytes += tape->packed_capacity[i];
+    for (int i = 0; i < SLOTS; i++) bytes += tape->packed_capacity[i];
     return bytes + (size_t)tape->scratch_capacity * sizeof(md_real) * md_pool_threads(tape->pool);
 }

@@ -152,20 +152,18 @@ static mdlm_status resume(run *r) {
 
 /* --- one step -------------------------------------------------------------------------------- */
 
-/* The step's loss, summed over micro-batches; gradients are in the slab. */
-static mdlm_status forward_backward(run *r, int64_t step, double *loss) {
-    md_tape *tape = r->loop->tape;
+mdlm_status md_task_run(const md_task *task, md_tape *tape, md_rng key, bool record, double *loss,
+                        mdlm_error *err) {
+    int64_t step = (int64_t)key.step;
     *loss = 0;
-    for (int micro = 0; micro < r->task->micro_batches; micro++) {
+    for (int micro = 0; micro < task->micro_batches; micro++) {
         md_tensor *part = NULL;
-        md_rng dropout = {.seed = r->loop->request->seed,
-                          .stream = MD_STREAM_DROPOUT,
-                          .step = (uint64_t)(step * r->task->micro_batches + micro)};
-        md_tape_begin(tape, true, dropout);
-        MD_TRY(r->task->loss(r->task->context, tape, step, micro, &part, r->err));
-        if (!part) return md_tape_status(tape, r->err);
+        key.step = (uint64_t)(step * task->micro_batches + micro);
+        md_tape_begin(tape, record, key);
+        MD_TRY(task->loss(task->context, tape, step, micro, &part, err));
+        if (!part) return md_tape_status(tape, err);
         *loss += (double)*part->data;
-        MD_TRY(md_tape_backward(tape, part, r->err));
+        if (record) MD_TRY(md_tape_backward(tape, part, err));
     }
     return MDLM_OK;
 }
@@ -188,7 +186,9 @@ static mdlm_status train_step(run *r) {
     double loss, begin = md_now();
     int64_t step = r->now.step + 1;
     r->lr = md_lr_at(&r->schedule, step, progress(r));
-    MD_TRY(forward_backward(r, step, &loss));
+    md_rng dropout = {
+        .seed = r->loop->request->seed, .stream = MD_STREAM_DROPOUT, .step = (uint64_t)step};
+    MD_TRY(md_task_run(r->task, r->loop->tape, dropout, true, &loss, r->err));
     md_optimizer_info info = {.grad_norm = NAN};
     mdlm_status status = MDLM_NUMERIC;
     if (isfinite(loss)) {

@@ -31,6 +31,11 @@ typedef struct md_task {
     mdlm_status (*reload)(void *context, mdlm_error *err);
 } md_task;
 
+/* The step key.step of a task: all its micro-batches, each with dropout masks of its own; their
+ * losses added up in *loss. With `record` the gradients are added to those in the slab. */
+mdlm_status md_task_run(const md_task *task, md_tape *tape, md_rng key, bool record, double *loss,
+                        mdlm_error *err);
+
 typedef struct md_loop {
     const md_task *task;
     const md_train_request *request; /* settings (complete), run, seed, events */

@@ -195,31 +195,21 @@ typedef struct a_rows {
     bool columns;
 } a_rows;
 
+/* k numbers of a row in units. */
+static inline void units_of_row(const float *a, int k, bool rounded, float *to) {
+    int step = UNIT * SIMD_LANES, whole = k / step * step;
+    for (int p = 0; p < whole; p += step) v_store(to + p / UNIT, units_along(a + p, rounded));
+    for (int p = whole; p < k; p += UNIT) to[p / UNIT] = unit_of(a + p, 1, deep_at(p, k), rounded);
+}
+
 /* A block of op(A) in units, rows padded with zeros to a multiple of MR. */
 static a_rows copy_rows(const md_gemm *g, int i, int rows, int k, int kc, bool rounded,
                         float *block) {
-    int units = units_in(kc), step = UNIT * SIMD_LANES, whole = kc / step * step;
-    for (int r = 0; r < rows; r++) {
-        const float *a = g->a + (int64_t)(i + r) * g->lda + k;
-        float *to = block + (int64_t)r * KU;
-        for (int p = 0; p < whole; p += step) v_store(to + p / UNIT, units_along(a + p, rounded));
-        for (int p = whole; p < kc; p += UNIT)
-            to[p / UNIT] = unit_of(a + p, 1, deep_at(p, kc), rounded);
-    }
+    for (int r = 0; r < rows; r++)
+        units_of_row(g->a + (int64_t)(i + r) * g->lda + k, kc, rounded, block + (int64_t)r * KU);
     for (int r = rows; r % MR; r++)
-        memset(block + (int64_t)r * KU, 0, (size_t)units * sizeof *block);
+        memset(block + (int64_t)r * KU, 0, (size_t)units_in(kc) * sizeof *block);
     return (a_rows){block, KU, false};
-}
-
-/* Whole rows, for round_rows. */
-static inline void round_all(int rows, int k, const float *a, int lda, void *to, bool rounded) {
-    int units = units_in(k), step = UNIT * SIMD_LANES, whole = k / step * step;
-    float *row = to;
-    for (int r = 0; r < rows; r++, a += lda, row += units) {
-        for (int p = 0; p < whole; p += step) v_store(row + p / UNIT, units_along(a + p, rounded));
-        for (int p = whole; p < k; p += UNIT)
-            row[p / UNIT] = unit_of(a + p, 1, deep_at(p, k), rounded);
-    }
 }
 
 static a_rows copy_columns(const md_gemm *g, int i, int rows, int k, int kc, bool rounded,
@@ -336,7 +326,8 @@ static void gemm_rounded(const md_gemm *g) {
 }
 
 static void round_rows(int rows, int k, const float *a, int lda, void *to) {
-    round_all(rows, k, a, lda, to, true);
+    for (int r = 0; r < rows; r++)
+        units_of_row(a + (int64_t)r * lda, k, true, (float *)to + (int64_t)r * units_in(k));
 }
 
 static size_t rounded_bytes(int k) {

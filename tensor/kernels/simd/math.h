@@ -83,6 +83,36 @@ static inline vf v_if_less(vf x, float bound, vf yes, vf no) {
 #endif
 }
 
+static inline vi vi_set(int32_t x) {
+    return (vi){0} + x;
+}
+
+static inline vi vi_max(vi a, vi b) {
+#if SIMD_LANES == 16
+    return (vi)_mm512_max_epi32((__m512i)a, (__m512i)b);
+#else
+    return (vi)_mm256_max_epi32((__m256i)a, (__m256i)b);
+#endif
+}
+
+/* To the nearest, ties to even; what is not a number becomes some integer. */
+static inline vi v_nearest(vf x) {
+#if SIMD_LANES == 16
+    return (vi)_mm512_cvtps_epi32((__m512)x);
+#else
+    return (vi)_mm256_cvtps_epi32((__m256)x);
+#endif
+}
+
+/* a * b + c, rounded once whatever the compiler contracts. */
+static inline vf v_fma(vf a, vf b, vf c) {
+#if SIMD_LANES == 16
+    return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#else
+    return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#endif
+}
+
 /* A NaN in x is passed over. */
 static inline vf v_max(vf x, vf most) {
 #if SIMD_LANES == 16
@@ -114,7 +144,7 @@ static inline vf v_scale(vf x, vf n) {
 #if SIMD_LANES == 16
     return (vf)_mm512_scalef_ps((__m512)x, (__m512)n);
 #else
-    return x * (vf)(((vi)_mm256_cvtps_epi32((__m256)n) + 127) << 23);
+    return x * (vf)((v_nearest(n) + 127) << 23);
 #endif
 }
 
@@ -149,24 +179,34 @@ static inline vf v_round_bf16(vf x) {
 #define ROTATE(l, by) (((l) + (by)) % SIMD_LANES)
 #define ROTATED(v, by) __builtin_shufflevector(v, v, LANES(ROTATE, by))
 
-/* In a fixed order: halves are added until one lane is left. */
-static inline float v_sum(vf v) {
+/* Combines halves in a fixed order until two lanes are left. */
 #if SIMD_LANES == 16
-    v += ROTATED(v, 8);
+#define FOLD(v, combine) \
+    v = combine(v, ROTATED(v, 8)), v = combine(v, ROTATED(v, 4)), v = combine(v, ROTATED(v, 2))
+#else
+#define FOLD(v, combine) v = combine(v, ROTATED(v, 4)), v = combine(v, ROTATED(v, 2))
 #endif
-    v += ROTATED(v, 4);
-    v += ROTATED(v, 2);
+#define ADD(a, b) ((a) + (b))
+
+static inline float v_sum(vf v) {
+    FOLD(v, ADD);
     return v[0] + v[1];
 }
 
+/* Unsigned: sums of what was not a number may wrap. */
+static inline uint32_t vi_sum(vi v) {
+    FOLD(v, ADD);
+    return (uint32_t)v[0] + (uint32_t)v[1];
+}
+
 static inline float v_max_lane(vf v) {
-#if SIMD_LANES == 16
-    v = v_max(v, ROTATED(v, 8));
-#endif
-    v = v_max(v, ROTATED(v, 4));
-    v = v_max(v, ROTATED(v, 2));
-    v = v_max(v, ROTATED(v, 1));
-    return v_first(v);
+    FOLD(v, v_max);
+    return v_first(v_max(v, ROTATED(v, 1)));
+}
+
+static inline vi vi_max_lane(vi v) {
+    FOLD(v, vi_max);
+    return vi_max(v, ROTATED(v, 1));
 }
 
 /* e^x to about one unit in the last place: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial of degree

@@ -65,37 +65,6 @@ typedef struct q8_out {
 
 /* --- what differs ---------------------------------------------------------------------------- */
 
-static inline vi vi_set(int32_t x) {
-    return (vi){0} + x;
-}
-
-#if SIMD_LANES == 16
-static inline vi vi_max(vi a, vi b) {
-    return (vi)_mm512_max_epi32((__m512i)a, (__m512i)b);
-}
-
-/* To the nearest, ties to even; what is not a number becomes some integer. */
-static inline vi v_nearest(vf x) {
-    return (vi)_mm512_cvtps_epi32((__m512)x);
-}
-
-static inline vf v_fma(vf a, vf b, vf c) {
-    return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-}
-#else
-static inline vi vi_max(vi a, vi b) {
-    return (vi)_mm256_max_epi32((__m256i)a, (__m256i)b);
-}
-
-static inline vi v_nearest(vf x) {
-    return (vi)_mm256_cvtps_epi32((__m256)x);
-}
-
-static inline vf v_fma(vf a, vf b, vf c) {
-    return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-}
-#endif
-
 /* sum + the dot product of units of weights and of activations, in every lane; a vector of units
  * from memory; and integers of -127 .. 127 as units. */
 #if defined SIMD_VNNI
@@ -142,25 +111,6 @@ static inline int q8_blocks_in(int k) {
 }
 
 /* --- quantising op(A) ------------------------------------------------------------------------ */
-
-static inline vi vi_max_lane(vi v) {
-#if SIMD_LANES == 16
-    v = vi_max(v, ROTATED(v, 8));
-#endif
-    v = vi_max(v, ROTATED(v, 4));
-    v = vi_max(v, ROTATED(v, 2));
-    return vi_max(v, ROTATED(v, 1));
-}
-
-/* Unsigned: sums of what was not a number may wrap. */
-static inline uint32_t vi_sum(vi v) {
-#if SIMD_LANES == 16
-    v += ROTATED(v, 8);
-#endif
-    v += ROTATED(v, 4);
-    v += ROTATED(v, 2);
-    return (uint32_t)v[0] + (uint32_t)v[1];
-}
 
 /* max|x| of a block. As integers, magnitudes keep their order, and NaN comes out on top. */
 static inline float q8_largest(const float *x) {
