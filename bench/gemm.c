@@ -17,6 +17,7 @@
 #include "cli/blas.h"
 #include "tensor/kernels.h"
 #include "tensor/kernels/peak.h"
+#include "tensor/tape_internal.h"
 
 static const double least_seconds = 0.15; /* of repetitions of one product */
 
@@ -37,8 +38,8 @@ static const struct form {
     bool trans_a, trans_b;
     int tile_rows, tile_cols;
 } forms[] = {
-    {"x w'", false, true, 132, 512},
-    {"dy w", false, false, 132, 512},
+    {"x w'", false, true, MD_ROW_TILE, 512},
+    {"dy w", false, false, MD_ROW_TILE, 512},
     {"dy' x", true, false, 96, 512},
 };
 enum { FORMS = sizeof forms / sizeof *forms };

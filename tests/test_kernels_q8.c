@@ -2,14 +2,12 @@
  * they make of a network is in test_q8_model.c. */
 #include <float.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/rng.h"
-#include "tensor/kernels.h"
 #include "tensor/kernels/q8.h"
-#include "tests/suite.h"
+#include "tests/kernel_sets.h"
 
 static mdlm_error err;
 
@@ -19,33 +17,6 @@ static const int shapes[][3] = {
     {7, 70, 255}, {270, 40, 9}, {3, 40, 1030}, {8, 35, 1536}, {17, 1, 31},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes, GAP = 3 };
-
-/* --- the sets -------------------------------------------------------------------------------- */
-
-/* The last one is what "avx512" does where there is no AVX512_VNNI. */
-static const char *const sets[] = {"ref", "openblas", "avx2", "avx512", "avx512, 16 bits"};
-enum { SETS = sizeof sets / sizeof *sets };
-
-static bool table_of(int set, md_kernels *k) {
-    const char *name = set == SETS - 1 ? "avx512" : sets[set];
-    if (md_kernels_init(k, name, NULL) != MDLM_OK) return false;
-    assert_ok(md_kernels_set_dtype(k, "q8_0", &err));
-#ifdef __x86_64__
-    if (set == SETS - 1) md_kernels_avx512_q8(k);
-#endif
-    return true;
-}
-
-START_TEST(sets_that_cannot_run_here_are_named) {
-    md_kernels k;
-    for (int i = 0; i < SETS; i++)
-        if (!table_of(i, &k)) printf("skipped for lack of instructions: %s\n", sets[i]);
-    if (table_of(SETS - 2, &k) && strcmp(k.products, "avx512_vnni") != 0)
-        printf("skipped for lack of instructions: avx512_vnni\n");
-    (void)fflush(stdout);
-    ck_assert(table_of(0, &k));
-}
-END_TEST
 
 START_TEST(the_operand_type_changes_packed_products_and_can_be_taken_back) {
     md_kernels k, plain;
@@ -67,10 +38,9 @@ END_TEST
 
 /* In a block with 1000, an 8-bit 1 is lost. */
 START_TEST(products_that_are_not_packed_stay_those_of_floats) {
-    for (int s = 0; s < SETS; s++) {
-        md_kernels k;
+    md_kernels k;
+    for (int i = 0; next_kernels(&i, "q8_0", &k);) {
         float a[2] = {1000, 1}, b[2] = {0, 1}, packed[64 * 32], c[2];
-        if (!table_of(s, &k)) continue;
         md_gemm g = {.m = 1, .n = 1, .k = 2, .a = a, .lda = 2, .b = b, .ldb = 1, .c = c, .ldc = 1};
         k.gemm(&g);
         ck_assert(c[0] == 1);
@@ -154,7 +124,6 @@ typedef struct trial {
     md_gemm g;     /* packed */
     float *b;      /* op(B), ldb as in g */
     float *before; /* C */
-    const char *set;
 } trial;
 
 static float *randoms(trial *t, int64_t n, uint32_t number) {
@@ -202,9 +171,7 @@ static const float *a_at(const trial *t, int i, int p) {
 /* Calls `fn` for every set, shape and form. */
 static void everywhere(void (*fn)(trial *t)) {
     trial t = {.arena = md_arena_new(&err)};
-    for (int s = 0; s < SETS; s++) {
-        if (!table_of(s, &t.k)) continue;
-        t.set = sets[s];
+    for (int set = 0; next_kernels(&set, "q8_0", &t.k);) {
         for (int i = 0; i < SHAPES * 8; i++) {
             prepare(&t, shapes[i / 8], i % 8);
             fn(&t);
@@ -249,8 +216,8 @@ static void agrees(trial *t) {
             double sum[2] = {old, fabs(old)}, found = (double)g->c[i * g->ldc + j];
             for (int k = 0; k < g->k; k += 32) add_block(t, i, j, k, sum);
             ck_assert_msg(fabs(found - sum[0]) <= (blocks + 1) * (double)FLT_EPSILON * sum[1],
-                          "%s: %dx%dx%d c[%d,%d] is %g, expected %g", t->set, g->m, g->n, g->k, i,
-                          j, found, sum[0]);
+                          "%s: %dx%dx%d c[%d,%d] is %g, expected %g", t->k.products, g->m, g->n,
+                          g->k, i, j, found, sum[0]);
         }
     }
 }
@@ -263,7 +230,8 @@ END_TEST
 /* c of the same product by plain C. */
 static float *plain_c(trial *t) {
     trial plain = *t;
-    ck_assert(table_of(0, &plain.k));
+    assert_ok(md_kernels_init(&plain.k, "ref", &err));
+    assert_ok(md_kernels_set_dtype(&plain.k, "q8_0", &err));
     plain.g.packed = pack(&plain);
     plain.g.c = randoms(t, (int64_t)t->g.m * t->g.ldc, 3);
     plain.k.gemm_packed(&plain.g);
@@ -278,8 +246,8 @@ static void same_bits(trial *t) {
     for (int64_t i = 0; i < (int64_t)t->g.m * t->g.ldc; i++) {
         float x = t->g.c[i], y = expected[i];
         ck_assert_msg(memcmp(&x, &y, sizeof x) == 0 || (isnan(x) && isnan(y)),
-                      "%s: %dx%dx%d element %lld is %.9g, plain C has %.9g", t->set, t->g.m, t->g.n,
-                      t->g.k, (long long)i, (double)x, (double)y);
+                      "%s: %dx%dx%d element %lld is %.9g, plain C has %.9g", t->k.products, t->g.m,
+                      t->g.n, t->g.k, (long long)i, (double)x, (double)y);
     }
 }
 
@@ -397,10 +365,9 @@ END_TEST
 
 /* Without a block there is nothing to add to. */
 START_TEST(an_empty_sum_is_zero) {
-    for (int s = 0; s < SETS; s++) {
-        md_kernels k;
+    md_kernels k;
+    for (int i = 0; next_kernels(&i, "q8_0", &k);) {
         float c[4] = {1, 2, 3, 4};
-        if (!table_of(s, &k)) continue;
         k.gemm_packed(&(md_gemm){.m = 2, .n = 1, .c = c, .ldc = 2});
         ck_assert(c[0] == 0 && c[1] == 2 && c[2] == 0 && c[3] == 4);
         k.gemm_packed(&(md_gemm){.m = 2, .n = 1, .c = c, .ldc = 2, .add = true});
@@ -411,7 +378,6 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("8-bit products");
-    suite_case(s, sets_that_cannot_run_here_are_named);
     suite_case(s, the_operand_type_changes_packed_products_and_can_be_taken_back);
     suite_case(s, products_that_are_not_packed_stay_those_of_floats);
     suite_case(s, weights_are_quantised_as_ggml_does);
@@ -424,5 +390,6 @@ int main(void) {
     suite_case(s, extremes_have_the_bits_of_plain_c);
     suite_case(s, what_is_not_finite_makes_its_row_or_column_nan_and_no_other);
     suite_case(s, an_empty_sum_is_zero);
+    name_skipped_sets();
     return suite_run(s);
 }

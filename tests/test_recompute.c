@@ -5,39 +5,21 @@
 
 #include "base/memory.h"
 #include "tensor/ops.h"
+#include "tests/kernel_sets.h"
 #include "tests/small_net.h"
 
 enum { V = SMALL_V, MASK = SMALL_MASK, C = SMALL_C, B = 3, T = 100, ROWS = B * T };
 
-typedef struct fixture {
-    md_pool *pool;
-    md_kernels kernels;
-    md_tape *tape;
-    md_transformer *net;
-    md_params *params;
-    int32_t ids[ROWS];
-} fixture;
+typedef small_net fixture;
+_Static_assert((int)ROWS <= (int)SMALL_IDS, "room for the ids");
 
 static double uniform(uint32_t i) {
     return md_uniform((md_rng){.seed = 2, .stream = MD_STREAM_INIT}, 0, i);
 }
 
 static void fixture_init(fixture *f, const char *set, int threads, int layers) {
-    mdlm_error err;
-    *f = (fixture){.pool = NULL};
-    assert_ok(md_kernels_init(&f->kernels, set, &err));
-    f->pool = md_pool_new(threads, &err);
-    f->tape = md_tape_new(f->pool, &f->kernels, &err);
-    ck_assert(f->pool && f->tape);
-    f->net = new_small_net(layers, T);
-    f->params = md_transformer_params(f->net);
+    small_net_init(f, set, threads, layers, T);
     for (int i = 0; i < ROWS; i++) f->ids[i] = (int32_t)(uniform((uint32_t)i) * MASK);
-}
-
-static void fixture_release(fixture *f) {
-    md_transformer_free(f->net);
-    md_tape_free(f->tape);
-    md_pool_free(f->pool);
 }
 
 static void begin(fixture *f) {
@@ -67,14 +49,13 @@ static double step(fixture *f, const md_transformer_training *training) {
 /* --- bits ------------------------------------------------------------------------------------ */
 
 START_TEST(a_network_has_the_same_loss_and_gradients_with_checkpoints) {
-    for (int i = 0; md_kernels_names[i]; i++) {
-        md_kernels kernels;
-        if (md_kernels_init(&kernels, md_kernels_names[i], NULL) != MDLM_OK) continue;
+    md_kernels kernels;
+    for (int i = 0; next_kernels(&i, "f32", &kernels);) {
         for (int drop = 0; drop < 2; drop++) {
             fixture f[2];
             double loss[2];
             for (int k = 0; k < 2; k++) {
-                fixture_init(&f[k], md_kernels_names[i], 2 - k, 3);
+                fixture_init(&f[k], kernels.name, 2 - k, 3);
                 const md_transformer_training training = {drop ? 0.2 : 0, k == 1};
                 loss[k] = step(&f[k], &training);
                 loss[k] += step(&f[k], &training); /* a second micro-batch adds up */
@@ -83,12 +64,12 @@ START_TEST(a_network_has_the_same_loss_and_gradients_with_checkpoints) {
             const md_real *grads = md_params_grads(f[0].params);
             ck_assert(loss[0] == loss[1] && loss[0] > 0);
             ck_assert_msg(!memcmp(grads, md_params_grads(f[1].params), bytes),
-                          "'%s' kernels, dropout %d", md_kernels_names[i], drop);
+                          "'%s' kernels, dropout %d", kernels.name, drop);
             for (int64_t j = 0, zeros = 0; j < md_params_size(f[0].params); j++) {
                 zeros += grads[j] == 0;
                 ck_assert(zeros <= V * C); /* rows of the embedding and of the banned token */
             }
-            for (int k = 0; k < 2; k++) fixture_release(&f[k]);
+            for (int k = 0; k < 2; k++) small_net_release(&f[k]);
         }
     }
 }
@@ -154,7 +135,7 @@ START_TEST(checkpoints_inside_of_checkpoints_change_no_bit) {
         ck_assert(!memcmp(plain.dw, kept.dw, sizeof plain.dw));
         ck_assert(!memcmp(plain.dx, kept.dx, sizeof plain.dx));
     }
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -192,7 +173,7 @@ START_TEST(a_function_runs_again_only_when_its_gradient_is_wanted) {
         ck_assert_int_eq(calls, wants ? 3 : 2);
         for (int i = 0; wants && i < 6; i++) ck_assert(x->grad[i] == 2);
     }
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -202,7 +183,7 @@ START_TEST(without_recording_a_checkpoint_is_a_call) {
     md_tape_begin(f.tape, false, (md_rng){0});
     md_tensor *x = md_tape_matrix(f.tape, 2, 3);
     ck_assert_ptr_eq(md_checkpoint(f.tape, nothing, NULL, x), x);
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -217,7 +198,7 @@ static size_t memory_of(int layers, bool checkpoint) {
         if (turn == 2) held = md_tape_memory(f.tape);
     }
     ck_assert_uint_eq(md_tape_memory(f.tape), held);
-    fixture_release(&f);
+    small_net_release(&f);
     return held;
 }
 
@@ -257,7 +238,7 @@ START_TEST(an_error_the_first_or_the_second_time_ends_the_step) {
         ck_assert(!md_checkpoint(f.tape, failing, &context, NULL));
     }
     ck_assert(step(&f, NULL) > 0); /* and the next one starts afresh */
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -289,5 +270,6 @@ int main(void) {
     TCase *bug = tcase_create("a loss inside");
     tcase_add_test_raise_signal(bug, a_loss_inside_of_a_checkpoint_is_a_bug, SIGABRT);
     suite_add_tcase(s, bug);
+    name_skipped_sets();
     return suite_run(s);
 }

@@ -19,30 +19,13 @@ enum {
     MAX_B = 5
 }; /* LONG: more than a tile */
 
-typedef struct fixture {
-    md_pool *pool;
-    md_kernels kernels;
-    md_tape *tape;
-    md_transformer *net;
-    int32_t ids[MAX_B * LONG];
-} fixture;
+typedef small_net fixture;
+_Static_assert((int)MAX_B *LONG <= (int)SMALL_IDS, "room for the ids");
 
 static void fixture_init(fixture *f, const char *set, int threads, int layers) {
-    mdlm_error err;
-    *f = (fixture){.pool = NULL};
-    assert_ok(md_kernels_init(&f->kernels, set, &err));
-    f->pool = md_pool_new(threads, &err);
-    f->tape = md_tape_new(f->pool, &f->kernels, &err);
-    ck_assert(f->pool && f->tape);
-    f->net = new_small_net(layers, SEQ);
+    small_net_init(f, set, threads, layers, SEQ);
     md_rng rng = {.seed = 3, .stream = MD_STREAM_MASK};
     for (uint32_t i = 0; i < MAX_B * LONG; i++) f->ids[i] = (int32_t)md_uniform_below(rng, 0, i, V);
-}
-
-static void fixture_release(fixture *f) {
-    md_transformer_free(f->net);
-    md_tape_free(f->tape);
-    md_pool_free(f->pool);
 }
 
 /* A recorded step on B sequences of T tokens: every third row is predicted. */
@@ -80,7 +63,7 @@ START_TEST(a_sequence_longer_than_the_positions_is_an_error) {
         assert_fails(md_tape_status(f.tape, &err), MDLM_USAGE, "301 tokens");
         ck_assert(strstr(err.message, "300") != NULL);
     }
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -101,7 +84,7 @@ START_TEST(a_failed_step_ends_in_one_error_and_the_next_step_starts_afresh) {
     assert_fails(md_tape_status(f.tape, &err), MDLM_USAGE, "301 tokens");
     loss = loss_of(&f, 2, 7, 0.1, 1);
     assert_ok(md_tape_backward(f.tape, loss, &err));
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -132,7 +115,7 @@ START_TEST(operators_pass_null_on_without_an_error_of_their_own) {
     ck_assert(!md_linear_cross_entropy(f.tape, x, NULL, &args));
     ck_assert(!md_dot_constant(f.tape, NULL, one));
     assert_ok(md_tape_status(f.tape, &err));
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -163,7 +146,7 @@ START_TEST(after_an_error_every_operator_returns_null) {
     ck_assert(!md_reshape(f.tape, x, 1, (int64_t[]){12}));
     ck_assert(!md_linear_cross_entropy(f.tape, x, w, &args));
     ck_assert(!md_dot_constant(f.tape, x, ones));
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -178,7 +161,7 @@ START_TEST(a_tensor_that_is_too_large_is_an_error) {
     md_tape_begin(f.tape, false, (md_rng){0});
     ck_assert(!md_tape_tensor(f.tape, 3, (int64_t[]){huge, huge, huge}));
     assert_fails(md_tape_status(f.tape, &err), MDLM_RUNTIME, "out of memory");
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -215,7 +198,7 @@ START_TEST(memory_stays_the_same_after_the_second_step) {
         if (step > 2) ck_assert_uint_eq(held, after_two);
     }
     ck_assert_uint_gt(after_two, 3 * 37 * C * sizeof(md_real));
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -237,7 +220,7 @@ START_TEST(gradients_of_inputs_go_back_with_the_next_step) {
         if (step == 2) after_two = md_tape_memory(f.tape);
         if (step > 2) ck_assert_uint_eq(md_tape_memory(f.tape), after_two);
     }
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -259,7 +242,7 @@ START_TEST(memory_stays_the_same_when_shapes_alternate) {
         if (turn == 2) after_two = md_tape_memory(f.tape);
         if (turn > 2) ck_assert_uint_eq(md_tape_memory(f.tape), after_two);
     }
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -269,7 +252,7 @@ static size_t memory_of(int layers, bool record) {
     md_tape_begin(f.tape, record, (md_rng){0});
     ck_assert(md_transformer_hidden(f.net, f.tape, f.ids, 2, 100, NULL) != NULL);
     size_t held = md_tape_memory(f.tape);
-    fixture_release(&f);
+    small_net_release(&f);
     return held;
 }
 
@@ -308,7 +291,7 @@ START_TEST(inference_equals_the_recorded_forward_pass) {
             double d = distance(h->data, recorded, B * T * C);
             ck_assert_msg(d < 1e-5, "'%s' kernels: %g", set, d);
         }
-        fixture_release(&f);
+        small_net_release(&f);
     }
 }
 END_TEST
@@ -328,7 +311,7 @@ START_TEST(a_nan_in_a_weight_reaches_the_loss_and_the_gradients) {
         assert_ok(md_tape_backward(f.tape, loss, &err));
         ck_assert_msg(isnan(*loss->data), "'%s' kernels: %g", set, (double)*loss->data);
         ck_assert(isnan(md_transformer_head(f.net)->grad[0]));
-        fixture_release(&f);
+        small_net_release(&f);
     }
 }
 END_TEST
@@ -368,7 +351,7 @@ START_TEST(logits_of_a_canvas_do_not_depend_on_the_batch) {
                 place += count;
             }
         }
-        fixture_release(&f);
+        small_net_release(&f);
     }
 }
 END_TEST
@@ -390,7 +373,7 @@ START_TEST(hidden_states_of_a_sequence_do_not_depend_on_the_batch) {
             ck_assert_msg(!memcmp(h->data, batch + b * T * C, T * C * sizeof *batch),
                           "'%s' kernels: sequence %d", set, b);
         }
-        fixture_release(&f);
+        small_net_release(&f);
     }
 }
 END_TEST
@@ -417,7 +400,7 @@ START_TEST(threads_do_not_change_a_bit) {
                           "'%s' kernels: gradients with %d threads", set, k + 1);
         }
         ck_assert(bytes > 0 && isfinite(loss[0]) && loss[0] > 0);
-        for (int k = 0; k < 3; k++) fixture_release(&f[k]);
+        for (int k = 0; k < 3; k++) small_net_release(&f[k]);
     }
 }
 END_TEST
@@ -439,7 +422,7 @@ START_TEST(a_step_repeats_itself) {
     assert_ok(md_tape_backward(f.tape, loss_of(&f, 3, 37, 0.2, 5), &err)); /* other masks */
     ck_assert(memcmp(first, md_params_grads(params), bytes));
     md_free(first);
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -465,7 +448,7 @@ START_TEST(the_denoiser_refuses_what_is_not_a_token_and_recovers) {
     ids[2] = MASK;
     assert_ok(d.predict(d.context, ids, 1, 4, rows, 2, logits, &err));
     assert_ok(d.predict(d.context, ids, 1, 4, rows, 0, logits, &err)); /* nothing wanted */
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -505,7 +488,7 @@ START_TEST(dropout_keeps_its_share_and_the_mean) {
     }
     md_tensor *again = dropped(f.tape, 0, 0, p, true);
     ck_assert(!memcmp(again->data, first, sizeof first));
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
@@ -518,7 +501,7 @@ START_TEST(dropout_does_nothing_without_recording) {
     md_tape_begin(f.tape, true, (md_rng){0});
     x = md_tape_matrix(f.tape, 3, 5);
     ck_assert_ptr_eq(md_dropout(f.tape, x, 0), x);
-    fixture_release(&f);
+    small_net_release(&f);
 }
 END_TEST
 
