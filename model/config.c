@@ -56,7 +56,8 @@ bool md_model_config_equal(const md_model_config *a, const md_model_config *b) {
     return a->layers == b->layers && a->dim == b->dim && a->heads == b->heads &&
            a->kv_heads == b->kv_heads && a->ff == b->ff && a->vocab == b->vocab &&
            a->seq_len == b->seq_len && a->rope_theta == b->rope_theta &&
-           a->norm_eps == b->norm_eps && a->tied == b->tied && a->mask_id == b->mask_id;
+           a->norm_eps == b->norm_eps && a->tied == b->tied && a->mask_id == b->mask_id &&
+           a->sight == b->sight && a->block_length == b->block_length;
 }
 
 /* --- config.json ----------------------------------------------------------------------------- */

@@ -7,12 +7,13 @@
  * vocab_size, embedding_size, max_sequence_length, rope_theta, rms_norm_eps, weight_tying,
  * mask_token_id, eos_token_id, pad_token_id, and constants that fix the mathematics (block_type
  * "llama", layer_norm_type "rms", activation_type "silu", include_bias false, ...). A file whose
- * constants differ is refused, naming the key.
+ * constants differ is refused, naming the key. A model that does not see both sides is no LLaDA:
+ * its model_type is "mdlm_block", with "block_length", or "mdlm_ar".
  */
 #ifndef MD_MODEL_CONFIG_H
 #define MD_MODEL_CONFIG_H
 
-#include "base/error.h"
+#include "tensor/denoiser.h"
 
 typedef struct md_model_config {
     int layers, dim, heads, kv_heads, ff;
@@ -21,6 +22,8 @@ typedef struct md_model_config {
     double rope_theta, norm_eps;
     bool tied; /* head = embedding */
     int32_t mask_id, end_of_text_id, padding_id;
+    md_sight sight;   /* which tokens a position sees */
+    int block_length; /* MD_SEES_BLOCKS: divides seq_len; else 0 */
 } md_model_config;
 
 /* MDLM_USAGE naming the flag when a size is out of range, dim is not a multiple of heads, heads not

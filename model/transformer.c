@@ -281,5 +281,7 @@ md_denoiser md_transformer_denoiser(md_transformer_view *view) {
     return (md_denoiser){.context = view,
                          .vocab = view->net->config.vocab,
                          .mask_id = view->net->config.mask_id,
+                         .sight = view->net->config.sight,
+                         .block_length = view->net->config.block_length,
                          .predict = predict};
 }

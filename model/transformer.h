@@ -41,10 +41,22 @@ typedef struct md_transformer_training {
     bool checkpoint; /* keep what lies between blocks only, and run each again in backward */
 } md_transformer_training;
 
-/* Final normed hidden states [B*T, C] of ids [B, T]. Without recording, memory is one block's and
- * `training` does not matter; NULL: neither of the two. */
+/* Final normed hidden states [B*T, C] of ids [B, T]; row i is what position i is predicted from.
+ * MD_SEES_ALL: every row sees all. MD_SEES_BLOCKS: up to the end of its own block. MD_SEES_PAST:
+ * row i is computed from ids[0 .. i-1] (row 0 from the mask's embedding, which has no other use in
+ * such a network). A canvas may be longer than the trained length for the last two: a row then sees
+ * the last seq_len positions up to the end of its block (or itself). Without recording, memory is
+ * one block's and `training` does not matter; NULL: neither of the two. */
 md_tensor *md_transformer_hidden(md_transformer *net, md_tape *tape, const int32_t *ids, int B,
                                  int T, const md_transformer_training *training);
+/* The network of block diffusion on noisy and clean text at once (BD3-LM): hidden states
+ * [B, 2T, C] of the rows `noisy` [B, T] and, behind them in each sequence, `clean` [B, T]. Row i of
+ * either half has position i. A noisy row sees the noisy rows of its own block and the clean rows
+ * of earlier blocks; a clean row sees the clean rows up to the end of its block. T is a multiple of
+ * the block length, unless its last block is shorter. Only for MD_SEES_BLOCKS (MD_BUG_IF). */
+md_tensor *md_transformer_paired_hidden(md_transformer *net, md_tape *tape, const int32_t *noisy,
+                                        const int32_t *clean, int B, int T,
+                                        const md_transformer_training *training);
 /* The head's weight [V, C]. */
 md_tensor *md_transformer_head(md_transformer *net);
 

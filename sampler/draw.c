@@ -148,7 +148,8 @@ static bool draw(const md_drawer *d, space *s, const md_draw *one) {
     r.kernels->chunk_sums(r.vocab, r.banned, r.scale, r.logits, r.chunk);
     row_sums sums = add_up(&r, d->temperature);
     if (!isfinite(r.max) || isnan(sums.plain)) return false;
-    int32_t token = most_probable(&r, &next);
+    const int32_t best = most_probable(&r, &next);
+    int32_t token = best;
     if (d->temperature > 0) {
         double sum = sums.weights;
         if (truncates(d)) sum = md_truncate(s->truncation, &r, sum, d->top_k, d->top_p);
@@ -157,6 +158,8 @@ static bool draw(const md_drawer *d, space *s, const md_draw *one) {
     double gap = (double)r.logits[token] - (double)r.max;
     *one->proposal = (md_proposal){
         .token = token,
+        .best = best,
+        .best_confidence = 1 / sums.plain,
         .confidence = exp(gap) / sums.plain,
         .entropy = fmax(0, log(sums.plain) - sums.slope / sums.plain),
         .margin = (1 - exp((double)next - (double)r.max)) / sums.plain,

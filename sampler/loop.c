@@ -6,7 +6,7 @@
 #include "diffusion/query.h"
 #include "sampler/draw.h"
 #include "sampler/kept.h"
-#include "sampler/rule.h"
+#include "sampler/steps.h"
 
 typedef struct sampler_run {
     const md_denoiser *denoiser;
@@ -43,6 +43,11 @@ md_sampler_options md_sampler_defaults(void) {
                                 .blocks = 1,
                                 .temperature = 1.0,
                                 .top_p = 1.0,
+                                .threshold = 0.9,
+                                .factor = 1.0,
+                                .eta = -1.0,
+                                .end_of_text_id = -1,
+                                .cache = MD_CACHE_EXACT,
                                 .kernels = &md_kernels_ref,
                                 .keep_logits = MD_QUERY_LOGITS};
 }
@@ -173,6 +178,7 @@ static void start_block(sampler_run *r, int steps) {
             .masked = r->block_length,
             .mask_id = r->denoiser->mask_id,
             .steps = steps,
+            .options = r->opt,
             .rng = {.seed = r->opt->seed, .stream = MD_STREAM_REMASK},
             .sequence = (uint32_t)(r->opt->first_index + k),
             .scratch = r->scratch + 2 * at,
@@ -182,10 +188,7 @@ static void start_block(sampler_run *r, int steps) {
 }
 
 static void select_positions(sampler_run *r, md_block_step *b, int step) {
-    b->step = step;
-    b->t = (double)(b->steps - step) / b->steps;
-    b->s = (double)(b->steps - step - 1) / b->steps;
-    b->stay = md_masked_stay(r->process, b->s, b->t);
+    md_steps_at(b, r->process, step);
     b->rng.step = (uint64_t)r->work.steps;
     for (int j = 0; j < b->length; j++) b->want[j] = 0;
     r->opt->rule->select(b);
@@ -284,7 +287,7 @@ static mdlm_status show(const sampler_run *r, mdlm_error *err) {
 }
 
 static mdlm_status fill_block(sampler_run *r, mdlm_error *err) {
-    int steps = r->steps / r->opt->blocks + (r->block < r->steps % r->opt->blocks);
+    int steps = md_steps_of_block(r->opt, r->steps, r->block, r->opt->blocks);
     start_block(r, steps);
     for (int i = 0; i < steps; i++) {
         for (int k = 0; k < r->canvas->samples; k++) select_positions(r, &r->sample[k], i);

@@ -22,10 +22,13 @@
 
 typedef struct md_proposal {
     int32_t token;
-    /* of p = softmax of the un-tempered logits, mask excluded: */
-    double confidence; /* p(token) */
-    double entropy;    /* -sum p ln p, nats */
-    double margin;     /* between the most probable token and the next */
+    int32_t best; /* the most probable token, the lower id of equals */
+    /* of p = softmax of the un-tempered logits, mask and forbidden tokens excluded; with
+     * MD_COMPAT_DREAM of the tempered and truncated distribution that the token is drawn from: */
+    double confidence;      /* p(token) */
+    double best_confidence; /* p(best) */
+    double entropy;         /* -sum p ln p, nats */
+    double margin;          /* between the most probable token and the next */
 } md_proposal;
 
 typedef struct md_block_step {
@@ -40,7 +43,11 @@ typedef struct md_block_step {
      * s = t - 1/steps; s = 0 at the last */
     int step, steps;
     double t, s;
+    double alpha_t, alpha_s; /* probabilities to be visible; alpha_s = 1 at the last step */
     double stay; /* (1 - alpha_s) / (1 - alpha_t): probability to stay masked; 0 at the last */
+    int quota;   /* tokens to commit at this step, for rules that count (sampler/steps.h) */
+    const float *set_with; /* [length] probability that a visible token had when it was committed */
+    const md_sampler_options *options; /* thresholds and the like */
     /* draws: md_uniform(rng, sequence, j) with j in [0, length); rng.step differs every step. A
      * place (j) drawn in select must not be drawn again in commit. */
     md_rng rng;
@@ -52,6 +59,9 @@ struct md_rule {
     const char *name;
     const char *help;        /* one line */
     bool one_token_per_step; /* as many steps as open positions, whatever --steps says */
+    bool until_filled;       /* steps until no position of the block is masked, at most as many as
+                                it has; each must commit one. --steps does not matter */
+    bool left_to_right;      /* commits a position only after all before it */
     void (*select)(md_block_step *b);
     void (*commit)(md_block_step *b); /* NULL: commit what was selected */
 };
@@ -61,9 +71,7 @@ extern const md_rule md_rule_first_hitting; /* one uniformly chosen position a s
 extern const md_rule md_rule_random;        /* LLaDA: n_i of m at random */
 extern const md_rule md_rule_confidence;    /* LLaDA low_confidence: the n_i most confident */
 
-/* For rules. LLaDA's number of tokens to commit at this step: with m = length masked when the block
- * began and S = steps, floor(m / S) + [step < m mod S]. */
-int md_rule_quota(const md_block_step *b);
+/* For rules. */
 /* Indices of the masked positions, ascending, in `out` [masked]. */
 void md_rule_masked(const md_block_step *b, int *out);
 /* Marks n of the masked positions, every subset equally likely. Uses scratch and draws 0..n-1. */

@@ -5,13 +5,13 @@
 #include "sampler/rule.h"
 
 static void select_masked(md_block_step *b) {
-    if (md_rule_quota(b) == 0) return;
+    if (b->quota == 0) return;
     for (int j = 0; j < b->length; j++) b->want[j] = b->ids[j] == b->mask_id;
 }
 
 /* The best that are still masked, one after the other: a block is short. */
 static void commit_best(md_block_step *b) {
-    for (int n = md_rule_quota(b); n > 0; n--) {
+    for (int n = b->quota; n > 0; n--) {
         int best = -1;
         for (int j = 0; j < b->length; j++) {
             if (b->ids[j] != b->mask_id || !b->want[j]) continue;

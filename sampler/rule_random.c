@@ -4,7 +4,7 @@
 #include "sampler/rule.h"
 
 static void select_quota(md_block_step *b) {
-    md_rule_select_uniformly(b, md_rule_quota(b));
+    md_rule_select_uniformly(b, b->quota);
 }
 
 const md_rule md_rule_random = {

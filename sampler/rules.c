@@ -18,10 +18,6 @@ const md_rule *md_rule_find(const char *name) {
     return NULL;
 }
 
-int md_rule_quota(const md_block_step *b) {
-    return b->length / b->steps + (b->step < b->length % b->steps);
-}
-
 void md_rule_masked(const md_block_step *b, int *out) {
     int n = 0;
     for (int j = 0; j < b->length; j++)

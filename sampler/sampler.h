@@ -12,7 +12,10 @@
  * bits).
  *
  * Blocks divide the open (not given) positions of the canvas, in order of position, into equal
- * parts.
+ * parts. Where the denoiser sees by blocks (MD_SEES_BLOCKS) they are the denoiser's own, aligned to
+ * the start of the canvas, those without an open position left out; `blocks` is ignored.
+ *
+ * Sampling with MD_SEES_PAST needs a rule that goes from left to right (MDLM_USAGE otherwise).
  */
 #ifndef MD_SAMPLER_SAMPLER_H
 #define MD_SAMPLER_SAMPLER_H
@@ -22,7 +25,39 @@
 #include "tensor/denoiser.h"
 #include "tensor/kernels.h"
 
-typedef struct md_rule md_rule; /* sampler/rule.h */
+typedef struct md_rule md_rule;             /* sampler/rule.h */
+typedef struct md_constraint md_constraint; /* sampler/constraint.h */
+
+/* How the masked share falls over the N steps of a block: t_i = 1 - i/N, or cos(pi/2 i/N), which
+ * commits few tokens at first and more later (MaskGIT). */
+typedef enum md_step_schedule { MD_STEPS_LINEAR, MD_STEPS_COSINE } md_step_schedule;
+
+/* Whose published rounding to follow where conventions differ (sampler/steps.h). */
+typedef enum md_compat { MD_COMPAT_NONE, MD_COMPAT_LLADA, MD_COMPAT_DREAM } md_compat;
+
+/* What is kept between steps. */
+typedef enum md_cache_kind {
+    MD_CACHE_NONE,   /* nothing */
+    MD_CACHE_EXACT,  /* logits of unchanged canvases; keys and values of finished blocks where the
+                        model sees no further than its block: the same result as NONE */
+    MD_CACHE_PREFIX, /* Fast-dLLM: keys and values before the block, as they were when it began */
+    MD_CACHE_DUAL,   /* and after it: a step computes the block alone. Both approximate. */
+} md_cache_kind;
+
+/* What end-of-text may do; at every temperature. */
+typedef enum md_end_kind {
+    MD_END_KEEP,   /* a token like others */
+    MD_END_STOP,   /* blocks after one that holds it are filled with it, without the network */
+    MD_END_FORBID, /* never drawn */
+    MD_END_LATE,   /* its confidence counts as 0, so rules that go by confidence set it last */
+} md_end_kind;
+
+/* How far cached logits were from those of the whole canvas; initialise with {0}. Of the rows that
+ * draws were made from, p exact and q cached, both softmax without the mask. */
+typedef struct md_cache_drift {
+    int64_t rows, argmax_differs;
+    double kl_sum, kl_max; /* KL(p || q), nats */
+} md_cache_drift;
 
 typedef struct md_sampler_options {
     const md_rule *rule;
@@ -39,10 +74,28 @@ typedef struct md_sampler_options {
     void *user;
     const md_kernels *kernels; /* for the draws; plain C by default */
     md_pool *pool;             /* for the draws; NULL: this thread alone */
+    /* rules; those that a rule does not use do not matter */
+    double threshold;       /* threshold: commit from this confidence on, in [0,1] */
+    double factor;          /* factor: Fast-dLLM's f > 0 */
+    double eta;             /* remdm-*: in [0,1]; negative: the rule's default */
+    double alg_temperature; /* confidence, margin, entropy: positions are drawn from the softmax of
+                               scores over this; 0: the best */
+    double edit_threshold;  /* in (0,1): a token of the block is rewritten when another has more
+                               than this probability (LLaDA 2.1); 0: off */
+    md_step_schedule step_schedule;
+    md_compat compat;
+    /* end-of-text and constraints */
+    md_end_kind end_of_text;
+    int32_t end_of_text_id;    /* -1: the model has none */
+    const uint8_t *allowed;    /* [V] 1: may be drawn; NULL: all. At least one (MD_BUG_IF) */
+    md_constraint *constraint; /* NULL: none */
+    md_cache_kind cache;
+    md_cache_drift *drift; /* not NULL: compute every row both ways and add up the difference */
     int64_t keep_logits; /* so many numbers at most are kept of canvases that a step did not change
                             (4 bytes each); less means more evaluations, never another result */
 } md_sampler_options;
-/* ancestral, 1 block, temperature 1, kernels ref, 256 MiB of logits kept */
+/* ancestral, 1 block, temperature 1, threshold 0.9, factor 1, eta -1, linear steps, end-of-text
+ * kept, cache exact, kernels ref, 256 MiB of logits kept */
 md_sampler_options md_sampler_defaults(void);
 
 /* What is filled. All samples share `given` and length. */

@@ -9,17 +9,53 @@
 
 #include "base/error.h"
 
+/* Which positions of a canvas decide the logits of position i. */
+typedef enum md_sight {
+    MD_SEES_ALL,    /* all: a bidirectional model */
+    MD_SEES_BLOCKS, /* those up to the end of i's block of block_length positions, counted from the
+                       start of the canvas: block diffusion (BD3-LM) */
+    MD_SEES_PAST,   /* those before i, so not i itself: an autoregressive model */
+} md_sight;
+
+/* A call that computes some positions of canvases, and takes the others from caches. */
+typedef struct md_cached_call {
+    void *const *caches; /* [B] of cache_new, for canvases of T tokens */
+    const int32_t *ids;  /* [B, T] */
+    int B, T;
+    int first, end; /* positions [first, end) are computed from their ids, and the caches then hold
+                       them; others are seen as the caches hold them, whatever `ids` says of them */
+    const int32_t *rows; /* as predict's; positions in [first, end) */
+    int count;           /* 0: nothing but filling the caches */
+    float *logits;
+} md_cached_call;
+
 /* Predicts x0 of a masked canvas. */
 typedef struct md_denoiser {
     void *context;
     int vocab; /* V: width of a row of logits */
     int32_t mask_id;
+    md_sight sight;
+    int block_length; /* MD_SEES_BLOCKS; else 0 */
     /* ids: canvases [B, T]. rows: `count` indices into [0, B*T), ascending: the positions whose
      * logits are wanted. Writes logits [count, V] (natural logarithms up to a constant per row; the
      * mask's logit is set to -infinity by the caller, see SUBS in diffusion/masked.h). A row's
      * logits must not depend on B or on the other canvases. */
     mdlm_status (*predict)(void *context, const int32_t *ids, int B, int T, const int32_t *rows,
                            int count, float *logits, mdlm_error *err);
+    /* MD_SEES_BLOCKS, else NULL: the same for every block of `noisy` [B, T] at once, each with the
+     * blocks before it as they are in `clean` [B, T]: a row's logits are those that predict gives
+     * for the canvas made of clean's earlier blocks and noisy's own. */
+    mdlm_status (*predict_blocks)(void *context, const int32_t *noisy, const int32_t *clean, int B,
+                                  int T, const int32_t *rows, int count, float *logits,
+                                  mdlm_error *err);
+    /* Caches of keys and values; all three are NULL for a denoiser that has none. A new cache holds
+     * nothing: the first call must fill what later ones rely on. Where sight is MD_SEES_BLOCKS or
+     * MD_SEES_PAST and the positions before `first` hold what they held when they were computed,
+     * predict_cached gives the logits of predict, bit for bit where the kernels allow (and else to
+     * rounding); with MD_SEES_ALL it is an approximation unless [first, end) is everything. */
+    void *(*cache_new)(void *context, int T, mdlm_error *err); /* NULL on failure; caller frees */
+    void (*cache_free)(void *cache);                           /* accepts NULL */
+    mdlm_status (*predict_cached)(void *context, const md_cached_call *call, mdlm_error *err);
 } md_denoiser;
 
 #endif

@@ -261,7 +261,7 @@ static void select_neighbours(md_block_step *b) {
     int masked[TABLE_T];
     md_rule_masked(b, masked);
     int first = (int)md_uniform_below(b->rng, b->sequence, 0, (uint64_t)b->masked);
-    for (int i = 0; i < md_rule_quota(b); i++) b->want[masked[(first + i) % b->masked]] = 1;
+    for (int i = 0; i < b->quota; i++) b->want[masked[(first + i) % b->masked]] = 1;
 }
 
 START_TEST(random_subsets_that_are_not_uniform_are_caught) {
