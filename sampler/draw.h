@@ -34,10 +34,12 @@ md_drawer *md_drawer_new(int vocab, int32_t mask_id, const md_sampler_options *o
 void md_drawer_free(md_drawer *drawer); /* accepts NULL */
 
 typedef struct md_draw {
-    const float *logits;   /* [V] */
-    double u;              /* in (0,1) */
-    md_proposal *proposal; /* written, unless the row is no distribution */
-    bool drawn;            /* written */
+    const float *logits;    /* [V] */
+    double u;               /* in (0,1) */
+    const uint8_t *allowed; /* [V] 1: may be drawn; of what the options allow; NULL: all that */
+    md_proposal *proposal;  /* written, unless the row is no distribution */
+    bool drawn;             /* written */
+    bool none_allowed; /* written: not drawn, since no token that may be drawn has a probability */
 } md_draw;
 
 /* `count` when all are drawn, or the lowest index of a row that is no distribution: a logit other

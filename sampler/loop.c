@@ -23,6 +23,8 @@ typedef struct sampler_run {
     uint8_t *want;         /* [N, Y] */
     md_proposal *proposal; /* [N, Y] */
     int *scratch;          /* [N, 2 Y] */
+    double *score;         /* [N, Y] */
+    float *set_with;       /* [N, Y] */
     int32_t *wanted;       /* [Y] positions of one canvas */
     int *place;            /* [length] canvas position to index in the block */
     float *confidence;     /* [N, length] */
@@ -126,6 +128,8 @@ static mdlm_status allocate(sampler_run *r, mdlm_error *err) {
     r->want = take(r, N, Y, sizeof *r->want, &ok);
     r->proposal = take(r, N, Y, sizeof *r->proposal, &ok);
     r->scratch = take(r, N, 2 * Y, sizeof *r->scratch, &ok);
+    r->score = take(r, N, Y, sizeof *r->score, &ok);
+    r->set_with = take(r, N, Y, sizeof *r->set_with, &ok);
     r->wanted = take(r, 1, Y, sizeof *r->wanted, &ok);
     r->place = take(r, 1, T, sizeof *r->place, &ok);
     r->confidence = take(r, N, T, sizeof *r->confidence, &ok);
@@ -181,7 +185,9 @@ static void start_block(sampler_run *r, int steps) {
             .options = r->opt,
             .rng = {.seed = r->opt->seed, .stream = MD_STREAM_REMASK},
             .sequence = (uint32_t)(r->opt->first_index + k),
+            .set_with = r->set_with + at,
             .scratch = r->scratch + 2 * at,
+            .score = r->score + at,
         };
         for (size_t j = 0; j < Y; j++) r->block_ids[at + j] = r->denoiser->mask_id;
     }
@@ -264,6 +270,7 @@ static void commit(sampler_run *r, int k) {
         r->changed[k] = 1;
         r->canvas->ids[at] = b->ids[j];
         r->confidence[at] = masked ? 0.0F : (float)b->proposal[j].confidence;
+        r->set_with[(size_t)k * (size_t)r->block_length + (size_t)j] = r->confidence[at];
         r->settled[at] = !masked;
     }
 }

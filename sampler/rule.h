@@ -29,6 +29,7 @@ typedef struct md_proposal {
     double best_confidence; /* p(best) */
     double entropy;         /* -sum p ln p, nats */
     double margin;          /* between the most probable token and the next */
+    bool late; /* the token is end-of-text under MD_END_LATE: it comes after all others */
 } md_proposal;
 
 typedef struct md_block_step {
@@ -52,7 +53,8 @@ typedef struct md_block_step {
      * place (j) drawn in select must not be drawn again in commit. */
     md_rng rng;
     uint32_t sequence;
-    int *scratch; /* [2 * length], kept from select to commit */
+    int *scratch;  /* [2 * length], kept from select to commit */
+    double *score; /* [length], kept from select to commit */
 } md_block_step;
 
 struct md_rule {
@@ -62,6 +64,8 @@ struct md_rule {
     bool until_filled;       /* steps until no position of the block is masked, at most as many as
                                 it has; each must commit one. --steps does not matter */
     bool left_to_right;      /* commits a position only after all before it */
+    bool remasks;            /* may mask visible tokens of the block again, so that none of them is
+                                settled before the block is */
     void (*select)(md_block_step *b);
     void (*commit)(md_block_step *b); /* NULL: commit what was selected */
 };
