@@ -29,6 +29,18 @@ static mdlm_status time_forward(void *context, mdlm_error *err) {
     return run_step(context, false, err);
 }
 
+/* Every micro-batch of every step is what prepare has put there. */
+static mdlm_status keep_sequences(void *context, int64_t step, int64_t first, md_text_batch *batch,
+                                  mdlm_error *err) {
+    (void)context, (void)step, (void)first, (void)batch, (void)err;
+    return MDLM_OK;
+}
+
+static void fill_batch(const md_bench *b, md_text_batch *batch) {
+    md_bench_ids(b, batch->ids, (int64_t)batch->B * batch->T);
+    for (int i = 0; i < batch->B; i++) batch->scored[i] = batch->T;
+}
+
 static mdlm_status prepare(trainer *t, md_tokenizer **tokenizer, mdlm_error *err) {
     const md_bench *b = t->bench;
     md_optimizer_options options = md_optimizer_defaults();
@@ -38,6 +50,8 @@ static mdlm_status prepare(trainer *t, md_tokenizer **tokenizer, mdlm_error *err
     MD_TRY(md_transformer_new(b->config, true, &t->text.net, err));
     md_transformer_init(t->text.net, b->seed);
     t->text.tokenizer = *tokenizer;
+    t->text.data = (md_sequences){.read = keep_sequences, .unit = 1};
+    t->text.objective = &md_objective_mdlm;
     t->text.process = md_masked_process(MD_SCHEDULE_LINEAR);
     t->text.tape = b->tape;
     t->text.seed = b->seed;
@@ -47,7 +61,7 @@ static mdlm_status prepare(trainer *t, md_tokenizer **tokenizer, mdlm_error *err
     t->text.training = b->training;
     MD_TRY(md_text_task_init(&t->text, err));
     t->task = md_text_task_view(&t->text);
-    md_bench_ids(b, t->text.ids, (int64_t)t->text.sequences * b->config->seq_len);
+    fill_batch(b, &t->text.micro);
     t->optimizer = md_optimizer_new(t->task.params, md_tape_kernels(b->tape), &options, err);
     return t->optimizer ? MDLM_OK : MDLM_RUNTIME;
 }

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "train/packed_text.h"
 #include "train/plan.h"
 #include "train/run.h"
 #include "train/run_folder.h"
@@ -29,6 +30,7 @@ typedef struct session {
     md_corpus *corpus;
     md_transformer *net;
     md_model_config config;
+    md_packed_text text;
     md_text_task task;
     bool stopped; /* by the callback, while packing */
 } session;
@@ -271,10 +273,16 @@ static mdlm_status reopen_run(session *s) {
 /* --- both ------------------------------------------------------------------------------------ */
 
 static mdlm_status make_task(session *s) {
+    const md_objective *objective = md_objective_find(s->set->objective);
+    MD_BUG_IF(!objective);
+    MD_TRY(md_packed_text_init(&s->text, s->corpus, s->tokenizer, s->config.seq_len,
+                               s->request.seed, s->err));
+    s->text.short_batches = objective->short_batches;
     s->task = (md_text_task){
         .net = s->net,
         .tokenizer = s->tokenizer,
-        .corpus = s->corpus,
+        .data = md_packed_text_sequences(&s->text),
+        .objective = objective,
         .tape = s->tape,
         .run = s->request.run,
         .seed = s->request.seed,
