@@ -13,7 +13,7 @@
  * state of a canvas, unless it then marks positions that it had not or memory runs short.
  *
  * Recipe for a new rule: a file rule_NAME.c that defines `const md_rule md_rule_NAME`, two lines in
- * rules.c, one test of its law in tests/test_sampler_rules.c.
+ * rules.c, tests of its step and of its chain by tests/sampler_law.h.
  */
 #ifndef MD_SAMPLER_RULE_H
 #define MD_SAMPLER_RULE_H
@@ -73,12 +73,37 @@ struct md_rule {
 extern const md_rule md_rule_ancestral;     /* stays masked with probability s/t */
 extern const md_rule md_rule_first_hitting; /* one uniformly chosen position a step */
 extern const md_rule md_rule_random;        /* LLaDA: n_i of m at random */
+extern const md_rule md_rule_left;          /* the n_i leftmost */
 extern const md_rule md_rule_confidence;    /* LLaDA low_confidence: the n_i most confident */
+extern const md_rule md_rule_margin;        /* Dream topk_margin: n_i by p1 - p2 */
+extern const md_rule md_rule_entropy;       /* Dream: the n_i of least entropy */
+extern const md_rule md_rule_origin;        /* Dream: each with 1 - s/t on its own times */
+extern const md_rule md_rule_threshold;     /* Fast-dLLM: all confident ones, one at least */
+extern const md_rule md_rule_factor;        /* Fast-dLLM: as many as are confident together */
+extern const md_rule md_rule_remdm_cap;     /* ReMDM: visible tokens become masks again */
+extern const md_rule md_rule_remdm_rescale;
+extern const md_rule md_rule_remdm_conf;
+extern const md_rule md_rule_remdm_loop;
 
 /* For rules. */
 /* Indices of the masked positions, ascending, in `out` [masked]. */
 void md_rule_masked(const md_block_step *b, int *out);
 /* Marks n of the masked positions, every subset equally likely. Uses scratch and draws 0..n-1. */
 void md_rule_select_uniformly(md_block_step *b, int n);
+/* Marks each masked position on its own with probability 1 - stay. Position j uses draw j. */
+void md_rule_select_each(md_block_step *b, double stay);
+/* Marks every masked position, but none if the quota is 0. Uses no draws. */
+void md_rule_select_masked(md_block_step *b);
+
+typedef double (*md_score_fn)(const md_proposal *proposal); /* finite; the greater the sooner */
+/* Writes score [length] at marked positions; -infinity for what is late. */
+void md_rule_score(md_block_step *b, md_score_fn score);
+/* The position of the greatest score of those marked and still masked, the lower one of equals; -1:
+ * none is left. */
+int md_rule_best(const md_block_step *b);
+/* Commits `quota` of the marked positions: those of the greatest scores, or with alg_temperature >
+ * 0 drawn one after the other without replacement from the softmax of scores over it; what is late
+ * after all others. Uses score, and with alg_temperature draw j for position j. */
+void md_rule_commit_by_score(md_block_step *b, md_score_fn score);
 
 #endif

@@ -7,9 +7,7 @@
 #include "sampler/rule.h"
 
 static void select_unmasked(md_block_step *b) {
-    for (int j = 0; j < b->length; j++)
-        if (b->ids[j] == b->mask_id)
-            b->want[j] = md_uniform(b->rng, b->sequence, (uint32_t)j) >= b->stay;
+    md_rule_select_each(b, b->stay);
 }
 
 const md_rule md_rule_ancestral = {

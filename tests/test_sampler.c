@@ -186,14 +186,18 @@ START_TEST(an_unchanged_canvas_is_not_evaluated_again) {
         clear(ids, TABLE_T);
         opt.rule = md_rule_find(md_rule_names[n]);
         opt.steps = 1000; /* most of them change nothing */
+        if (opt.rule->remasks) continue; /* the same canvas may come back */
         assert_ok(run(&opt, &canvas, &work, &err));
-        ck_assert_int_eq(work.steps, opt.rule->one_token_per_step ? 4 : 1000);
+        if (!opt.rule->until_filled)
+            ck_assert_int_eq(work.steps, opt.rule->one_token_per_step ? 4 : 1000);
         for (int code = 0; code < TABLE_CANVASES; code++) ck_assert_int_le(model.seen[code], 1);
         ck_assert_int_le(model.calls, 4);
         ck_assert_int_eq(model.canvases, work.evaluations);
         ck_assert_int_eq(model.idle, 0);
-        /* Only `confidence` looks at positions that it does not fill: 4 + 3 + 2 + 1. */
-        ck_assert_int_eq(model.rows, opt.rule == &md_rule_confidence ? 10 : 4);
+        /* Only rules that choose by proposals look at positions that they do not fill:
+         * 4 + 3 + 2 + 1 when they take one at a time. */
+        ck_assert_int_ge(model.rows, opt.rule->commit && !opt.rule->until_filled ? 10 : 4);
+        ck_assert_int_le(model.rows, opt.rule->commit ? 10 : 4);
     }
 }
 END_TEST

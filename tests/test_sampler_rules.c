@@ -335,7 +335,7 @@ START_TEST(rules_are_found_by_name) {
         ck_assert_str_eq(rule->name, md_rule_names[n]);
         ck_assert_ptr_nonnull(rule->help);
     }
-    ck_assert_int_eq(n, 4);
+    ck_assert_int_eq(n, 14);
     ck_assert_ptr_null(md_rule_find("ancestra"));
     ck_assert_ptr_null(md_rule_find(""));
 }
