@@ -3,7 +3,7 @@
 
 #include "api/model.h"
 #include "base/memory.h"
-#include "diffusion/nelbo.h"
+#include "diffusion/likelihood.h"
 
 mdlm_score_options mdlm_score_defaults(void) {
     return (mdlm_score_options){.draws = 64, .seed = 1};
@@ -12,16 +12,16 @@ mdlm_score_options mdlm_score_defaults(void) {
 static mdlm_status score_ids(mdlm_model *m, const md_ids *ids, size_t prompt,
                              const mdlm_score_options *opt, mdlm_score_result *out,
                              mdlm_error *err) {
-    md_nelbo sum = {0};
-    md_nelbo_options o = {.draws = opt->draws, .batch = 16, .seed = opt->seed};
+    md_likelihood sum = {0};
+    md_likelihood_options o = {.draws = opt->draws, .batch = 16, .seed = opt->seed};
     uint8_t *keep = md_alloc(ids->count, sizeof *keep, err);
     if (!keep) return MDLM_RUNTIME;
     memset(keep, 1, prompt);
-    md_nelbo_batch batch = {.ids = ids->data, .count = 1, .T = (int)ids->count, .keep = keep};
-    mdlm_status status = md_nelbo_add(&sum, &m->denoiser, &o, &batch, NULL, err);
+    md_likelihood_batch batch = {.ids = ids->data, .count = 1, .T = (int)ids->count, .keep = keep};
+    mdlm_status status = md_likelihood_add(&sum, &m->denoiser, &o, &batch, NULL, err);
     md_free(keep);
     if (status != MDLM_OK) return status;
-    md_nelbo_report report = md_nelbo_finish(&sum);
+    md_likelihood_report report = md_likelihood_finish(&sum);
     int tokens = (int)(ids->count - prompt);
     *out = (mdlm_score_result){
         .nelbo = report.nats, .stderr_mc = report.stderr_mc * tokens, .tokens = tokens};

@@ -206,17 +206,18 @@ static mdlm_status score_part(job *j, md_part part, md_evaluation *out, mdlm_err
 /* Two parts as one text: totals add, and so do the variances of totals. */
 static md_evaluation join(const md_evaluation *a, const md_evaluation *b) {
     md_evaluation sum = *a;
-    md_nelbo_report *n = &sum.nelbo;
-    double share_a = (double)a->nelbo.tokens, share_b = (double)b->nelbo.tokens;
+    md_likelihood_report *n = &sum.report;
+    double share_a = (double)a->report.tokens, share_b = (double)b->report.tokens;
     double total = share_a + share_b;
     if (total <= 0) return sum;
-    n->tokens += b->nelbo.tokens;
-    n->sequences += b->nelbo.sequences;
-    n->groups += b->nelbo.groups;
-    n->nats += b->nelbo.nats;
+    n->tokens += b->report.tokens;
+    n->sequences += b->report.sequences;
+    n->groups += b->report.groups;
+    n->nats += b->report.nats;
     n->nats_per_token = n->nats / total;
-    n->stderr_mc = hypot(share_a * a->nelbo.stderr_mc, share_b * b->nelbo.stderr_mc) / total;
-    n->stderr_data = hypot(share_a * a->nelbo.stderr_data, share_b * b->nelbo.stderr_data) / total;
+    n->stderr_mc = hypot(share_a * a->report.stderr_mc, share_b * b->report.stderr_mc) / total;
+    n->stderr_data =
+        hypot(share_a * a->report.stderr_data, share_b * b->report.stderr_data) / total;
     sum.bytes += b->bytes;
     sum.nats_per_byte = n->nats / (double)sum.bytes;
     sum.bits_per_byte = sum.nats_per_byte / log(2);
@@ -235,7 +236,7 @@ static mdlm_status score(job *j, md_evaluation *out, mdlm_error *err) {
 }
 
 static mdlm_status print_text(const md_evaluation *e, mdlm_error *err) {
-    const md_nelbo_report *n = &e->nelbo;
+    const md_likelihood_report *n = &e->report;
     double bytes = e->bytes > 0 ? (double)n->tokens / (double)e->bytes : NAN, bits = bytes / log(2);
     MD_TRY(md_cli_print(err, "%-34s %-12s %s\n", "", "+- masks", "+- documents"));
     MD_TRY(md_cli_print(err, "NELBO       %10.4f nats/token   %-12.4f %.4f\n", n->nats_per_token,
@@ -253,14 +254,14 @@ static mdlm_status print_text(const md_evaluation *e, mdlm_error *err) {
 static mdlm_status print_json(const job *j, const md_evaluation *e, mdlm_error *err) {
     md_json_line line;
     md_json_begin(&line);
-    md_json_put_real(&line, "nelbo_nats_per_token", e->nelbo.nats_per_token);
+    md_json_put_real(&line, "nelbo_nats_per_token", e->report.nats_per_token);
     md_json_put_real(&line, "nelbo_nats_per_byte", e->nats_per_byte);
     md_json_put_real(&line, "bits_per_byte", e->bits_per_byte);
     md_json_put_real(&line, "perplexity", e->perplexity);
     /* null where there is no error to be had: one draw, one document */
-    md_json_put_real(&line, "stderr_mc", j->opt->mc < 2 ? NAN : e->nelbo.stderr_mc);
-    md_json_put_real(&line, "stderr_data", e->nelbo.groups < 2 ? NAN : e->nelbo.stderr_data);
-    md_json_put_int(&line, "tokens", e->nelbo.tokens);
+    md_json_put_real(&line, "stderr_mc", j->opt->mc < 2 ? NAN : e->report.stderr_mc);
+    md_json_put_real(&line, "stderr_data", e->report.groups < 2 ? NAN : e->report.stderr_data);
+    md_json_put_int(&line, "tokens", e->report.tokens);
     md_json_put_int(&line, "bytes", e->bytes);
     md_json_put_string(&line, "method", j->opt->method);
     md_json_put_string(&line, "split", j->split);

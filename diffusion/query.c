@@ -21,8 +21,15 @@ mdlm_status md_query_init(md_query *q, const md_denoiser *denoiser, int T, int m
     return MDLM_RUNTIME;
 }
 
+mdlm_status md_query_pair(md_query *q, mdlm_error *err) {
+    MD_BUG_IF(!q->denoiser->predict_blocks || q->clean || q->canvases > 0);
+    q->clean = md_alloc((size_t)q->capacity * (size_t)q->T, sizeof *q->clean, err);
+    return q->clean ? MDLM_OK : MDLM_RUNTIME;
+}
+
 void md_query_release(md_query *q) {
     md_free(q->ids);
+    md_free(q->clean);
     md_free(q->rows);
     md_free(q->tag);
     md_free(q->logits);
@@ -35,12 +42,25 @@ bool md_query_fits(const md_query *q, int count) {
     return q->canvases < q->capacity && logits <= MD_QUERY_LOGITS;
 }
 
-void md_query_add(md_query *q, const int32_t *ids, const int32_t *positions, int count,
-                  int64_t tag) {
+static void add(md_query *q, const int32_t *ids, const int32_t *positions, int count, int64_t tag) {
     MD_BUG_IF(count < 1 || count > q->T || !md_query_fits(q, count));
     memcpy(q->ids + (size_t)q->canvases * (size_t)q->T, ids, (size_t)q->T * sizeof *ids);
     for (int i = 0; i < count; i++) q->rows[q->count++] = q->canvases * q->T + positions[i];
     q->tag[q->canvases++] = tag;
+}
+
+void md_query_add(md_query *q, const int32_t *ids, const int32_t *positions, int count,
+                  int64_t tag) {
+    MD_BUG_IF(q->clean);
+    add(q, ids, positions, count, tag);
+}
+
+void md_query_add_paired(md_query *q, const int32_t *noisy, const int32_t *clean,
+                         const int32_t *positions, int count, int64_t tag) {
+    MD_BUG_IF(!q->clean);
+    add(q, noisy, positions, count, tag);
+    memcpy(q->clean + (size_t)(q->canvases - 1) * (size_t)q->T, clean,
+           (size_t)q->T * sizeof *clean);
 }
 
 mdlm_status md_query_run(md_query *q, mdlm_error *err) {
@@ -54,8 +74,11 @@ mdlm_status md_query_run(md_query *q, mdlm_error *err) {
         q->logits = grown;
         q->logits_capacity = need;
     }
-    return q->denoiser->predict(q->denoiser->context, q->ids, q->canvases, q->T, q->rows, q->count,
-                                q->logits, err);
+    const md_denoiser *d = q->denoiser;
+    if (q->clean)
+        return d->predict_blocks(d->context, q->ids, q->clean, q->canvases, q->T, q->rows, q->count,
+                                 q->logits, err);
+    return d->predict(d->context, q->ids, q->canvases, q->T, q->rows, q->count, q->logits, err);
 }
 
 void md_query_clear(md_query *q) {

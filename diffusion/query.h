@@ -26,6 +26,7 @@ typedef struct md_query {
     int canvases;    /* collected so far */
     int count;       /* rows collected so far */
     int32_t *ids;    /* [canvases, T] */
+    int32_t *clean;  /* [canvases, T] for predict_blocks; NULL: predict is asked */
     int64_t *tag;    /* [canvases] the caller's name of each */
     int32_t *rows;   /* [count] canvas * T + position, ascending */
     float *logits;   /* [count, V] after md_query_run */
@@ -35,6 +36,9 @@ typedef struct md_query {
 /* Room for up to `most` canvases of T tokens. The denoiser must outlive the query. */
 mdlm_status md_query_init(md_query *q, const md_denoiser *denoiser, int T, int most,
                           mdlm_error *err);
+/* From now on predict_blocks is asked, which the denoiser must have (MD_BUG_IF): canvases come in
+ * pairs, noisy and clean, through md_query_add_paired alone. */
+mdlm_status md_query_pair(md_query *q, mdlm_error *err);
 void md_query_release(md_query *q); /* accepts an empty struct */
 
 /* Whether a canvas with `count` wanted rows can be added. Always true for an empty query. */
@@ -42,6 +46,8 @@ bool md_query_fits(const md_query *q, int count);
 /* Copies a canvas [T] and the wanted positions (ascending, at least one). */
 void md_query_add(md_query *q, const int32_t *ids, const int32_t *positions, int count,
                   int64_t tag);
+void md_query_add_paired(md_query *q, const int32_t *noisy, const int32_t *clean,
+                         const int32_t *positions, int count, int64_t tag);
 /* Asks the denoiser; no call when nothing was added. */
 mdlm_status md_query_run(md_query *q, mdlm_error *err);
 void md_query_clear(md_query *q); /* empty again, memory kept */

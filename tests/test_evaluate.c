@@ -91,12 +91,13 @@ static md_evaluation evaluate(const md_corpus *corpus, network *n, int seq_len,
 }
 
 /* The windows as the header promises them, cut here by hand. */
-static md_nelbo_report by_hand(const md_corpus *corpus, int T, const int64_t *windows, int count,
-                               const int64_t *group, const md_evaluate_options *opt) {
+static md_likelihood_report by_hand(const md_corpus *corpus, int T, const int64_t *windows,
+                                    int count, const int64_t *group,
+                                    const md_evaluate_options *opt) {
     network n = {0};
     md_denoiser denoiser = denoiser_of(&n);
-    md_nelbo_options o = {.draws = opt->draws, .batch = 1, .seed = opt->seed};
-    md_nelbo sum = {0};
+    md_likelihood_options o = {.draws = opt->draws, .batch = 1, .seed = opt->seed};
+    md_likelihood sum = {0};
     const int64_t tokens = md_corpus_tokens(corpus, MD_PART_VAL);
     for (int i = 0; i < count; i++) {
         int32_t ids[LONGEST], length = 0;
@@ -107,14 +108,14 @@ static md_nelbo_report by_hand(const md_corpus *corpus, int T, const int64_t *wi
             md_corpus_read(corpus, MD_PART_VAL, at, &ids[j], 1);
             length++;
         }
-        md_nelbo_batch batch = {
+        md_likelihood_batch batch = {
             .ids = ids, .count = 1, .T = T, .first = i, .lengths = &length, .group = &group[i]};
-        assert_ok(md_nelbo_add(&sum, &denoiser, &o, &batch, NULL, &err));
+        assert_ok(md_likelihood_add(&sum, &denoiser, &o, &batch, NULL, &err));
     }
-    return md_nelbo_finish(&sum);
+    return md_likelihood_finish(&sum);
 }
 
-static void assert_same_report(const md_nelbo_report *a, const md_nelbo_report *b) {
+static void assert_same_report(const md_likelihood_report *a, const md_likelihood_report *b) {
     ck_assert(a->nats == b->nats && a->nats_per_token == b->nats_per_token);
     ck_assert(a->stderr_mc == b->stderr_mc && a->stderr_data == b->stderr_data);
     ck_assert_int_eq(a->tokens, b->tokens);
@@ -138,9 +139,9 @@ START_TEST(a_network_that_knows_nothing_pays_the_log_of_the_vocabulary) {
     md_evaluate_options opt = {.draws = 4000, .batch = 64, .seed = 1};
     md_evaluation e = evaluate(corpus, &n, 16, &opt);
     /* Only how many tokens a draw masks is random: the bar is that of counting. Four of them. */
-    const double exact = log(V - 1.0), z = (e.nelbo.nats_per_token - exact) / e.nelbo.stderr_mc;
-    ck_assert_msg(fabs(z) < 4, "%.6f nats, exact %.6f, z %g", e.nelbo.nats_per_token, exact, z);
-    ck_assert_double_lt(e.nelbo.stderr_mc, 0.01 * exact);
+    const double exact = log(V - 1.0), z = (e.report.nats_per_token - exact) / e.report.stderr_mc;
+    ck_assert_msg(fabs(z) < 4, "%.6f nats, exact %.6f, z %g", e.report.nats_per_token, exact, z);
+    ck_assert_double_lt(e.report.stderr_mc, 0.01 * exact);
     ck_assert_int_eq(n.wrong, 0);
     md_corpus_close(corpus);
 }
@@ -151,8 +152,8 @@ START_TEST(every_masked_token_pays_exactly_the_log_of_the_vocabulary_without_the
     md_corpus *corpus = three_documents();
     network n = {.uniform = V}, wide = {.uniform = 2 * V};
     md_evaluate_options opt = {.draws = 6, .batch = 64, .seed = 3};
-    double nats = evaluate(corpus, &n, 16, &opt).nelbo.nats;
-    double more = evaluate(corpus, &wide, 16, &opt).nelbo.nats;
+    double nats = evaluate(corpus, &n, 16, &opt).report.nats;
+    double more = evaluate(corpus, &wide, 16, &opt).report.nats;
     ck_assert_double_gt(nats, 0);
     /* Both sums are of a few hundred terms in double precision. */
     ck_assert_double_eq_tol(more / nats, log(2 * V - 1) / log(V - 1), 1e-12);
@@ -167,12 +168,12 @@ START_TEST(the_last_short_window_is_padded_and_counted) {
     network n = {.length = 58 - 3 * 16};
     md_evaluate_options opt = {.draws = 8, .batch = 3, .seed = 5};
     md_evaluation e = evaluate(corpus, &n, 16, &opt);
-    ck_assert_int_eq(e.nelbo.tokens, 58);
-    ck_assert_int_eq(e.nelbo.sequences, 4);
+    ck_assert_int_eq(e.report.tokens, 58);
+    ck_assert_int_eq(e.report.sequences, 4);
     ck_assert_int_eq(n.wrong, 0);
     ck_assert_int_le(n.largest, 3);
-    md_nelbo_report expected = by_hand(corpus, 16, windows, 4, group, &opt);
-    assert_same_report(&e.nelbo, &expected);
+    md_likelihood_report expected = by_hand(corpus, 16, windows, 4, group, &opt);
+    assert_same_report(&e.report, &expected);
     md_corpus_close(corpus);
 }
 END_TEST
@@ -183,10 +184,10 @@ START_TEST(end_of_text_is_scored_and_is_no_byte) {
     md_evaluate_options opt = {.draws = 4, .batch = 8, .seed = 5};
     md_evaluation e = evaluate(corpus, &n, 16, &opt);
     ck_assert_int_eq(e.bytes, 56);
-    ck_assert_int_eq(e.nelbo.tokens, 58);
-    ck_assert_double_eq_tol(e.nats_per_byte, e.nelbo.nats / 56, 1e-12);
+    ck_assert_int_eq(e.report.tokens, 58);
+    ck_assert_double_eq_tol(e.nats_per_byte, e.report.nats / 56, 1e-12);
     ck_assert_double_eq_tol(e.bits_per_byte, e.nats_per_byte / 0.69314718055994531, 1e-12);
-    ck_assert_double_eq_tol(e.perplexity, exp(e.nelbo.nats / 58), 1e-9);
+    ck_assert_double_eq_tol(e.perplexity, exp(e.report.nats / 58), 1e-9);
     md_corpus_close(corpus);
 }
 END_TEST
@@ -201,12 +202,12 @@ START_TEST(the_batch_does_not_change_the_result) {
         network n = {0};
         opt.batch = batches[i];
         md_evaluation again = evaluate(corpus, &n, 4, &opt);
-        assert_same_report(&e.nelbo, &again.nelbo);
+        assert_same_report(&e.report, &again.report);
         ck_assert_int_eq(e.bytes, again.bytes);
         ck_assert_int_lt(n.calls, first.calls);
     }
     opt.seed = 12;
-    ck_assert_double_ne(evaluate(corpus, &first, 4, &opt).nelbo.nats, e.nelbo.nats);
+    ck_assert_double_ne(evaluate(corpus, &first, 4, &opt).report.nats, e.report.nats);
     md_corpus_close(corpus);
 }
 END_TEST
@@ -215,12 +216,12 @@ START_TEST(windows_are_grouped_by_the_document_of_their_first_token) {
     md_corpus *corpus = three_documents();
     network n = {0};
     md_evaluate_options opt = {.draws = 4, .batch = 8, .seed = 1};
-    ck_assert_int_eq(evaluate(corpus, &n, 7, &opt).nelbo.groups, 3);  /* 0 7 14 | 21 | 28 ... */
-    ck_assert_int_eq(evaluate(corpus, &n, 10, &opt).nelbo.groups, 2); /* 0 10 20 | 30 ... */
+    ck_assert_int_eq(evaluate(corpus, &n, 7, &opt).report.groups, 3);  /* 0 7 14 | 21 | 28 ... */
+    ck_assert_int_eq(evaluate(corpus, &n, 10, &opt).report.groups, 2); /* 0 10 20 | 30 ... */
     const int64_t windows[] = {0, 1, 2, 3, 4, 5, 6, 7, 8}, group[] = {0, 0, 0, 1, 2, 2, 2, 2, 2};
     md_evaluation e = evaluate(corpus, &n, 7, &opt);
-    md_nelbo_report expected = by_hand(corpus, 7, windows, 9, group, &opt);
-    assert_same_report(&e.nelbo, &expected);
+    md_likelihood_report expected = by_hand(corpus, 7, windows, 9, group, &opt);
+    assert_same_report(&e.report, &expected);
     md_corpus_close(corpus);
 }
 END_TEST
@@ -230,9 +231,9 @@ START_TEST(the_windows_of_a_single_document_are_groups_of_their_own) {
     network n = {0};
     md_evaluate_options opt = {.draws = 4, .batch = 8, .seed = 1};
     md_evaluation e = evaluate(corpus, &n, 10, &opt);
-    ck_assert_int_eq(e.nelbo.groups, e.nelbo.sequences);
-    ck_assert_int_ge(e.nelbo.groups, 4);
-    ck_assert_double_gt(e.nelbo.stderr_data, 0);
+    ck_assert_int_eq(e.report.groups, e.report.sequences);
+    ck_assert_int_ge(e.report.groups, 4);
+    ck_assert_double_gt(e.report.stderr_data, 0);
     md_corpus_close(corpus);
 }
 END_TEST
@@ -243,11 +244,11 @@ START_TEST(fewer_windows_are_evenly_spread) {
     network n = {0};
     md_evaluate_options opt = {.draws = 4, .batch = 3, .seed = 9, .max_windows = 4};
     md_evaluation e = evaluate(corpus, &n, 4, &opt);
-    ck_assert_int_eq(e.nelbo.sequences, 4);
-    ck_assert_int_eq(e.nelbo.tokens, 16);
+    ck_assert_int_eq(e.report.sequences, 4);
+    ck_assert_int_eq(e.report.tokens, 16);
     ck_assert_int_eq(e.bytes, 16); /* tokens 12-15 and 28-31 and 44-47: no end-of-text */
-    md_nelbo_report expected = by_hand(corpus, 4, windows, 4, group, &opt);
-    assert_same_report(&e.nelbo, &expected);
+    md_likelihood_report expected = by_hand(corpus, 4, windows, 4, group, &opt);
+    assert_same_report(&e.report, &expected);
 
     opt.max_windows = 15;
     md_evaluation all = evaluate(corpus, &n, 4, &opt);
@@ -255,9 +256,9 @@ START_TEST(fewer_windows_are_evenly_spread) {
     md_evaluation more = evaluate(corpus, &n, 4, &opt);
     opt.max_windows = 0;
     md_evaluation plain = evaluate(corpus, &n, 4, &opt);
-    assert_same_report(&all.nelbo, &plain.nelbo);
-    assert_same_report(&more.nelbo, &plain.nelbo);
-    ck_assert_int_eq(plain.nelbo.tokens, 58);
+    assert_same_report(&all.report, &plain.report);
+    assert_same_report(&more.report, &plain.report);
+    ck_assert_int_eq(plain.report.tokens, 58);
     md_corpus_close(corpus);
 }
 END_TEST

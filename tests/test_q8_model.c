@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "diffusion/nelbo.h"
+#include "diffusion/likelihood.h"
 #include "model/transformer.h"
 #include "tests/suite.h"
 
@@ -92,13 +92,13 @@ END_TEST
 
 static double nelbo_of(network *n) {
     int32_t ids[TEXTS * T];
-    md_nelbo sum = {0};
-    md_nelbo_options opt = {.draws = 4, .batch = 4, .seed = 1};
-    md_nelbo_batch batch = {.ids = ids, .count = TEXTS, .T = T};
+    md_likelihood sum = {0};
+    md_likelihood_options opt = {.draws = 4, .batch = 4, .seed = 1};
+    md_likelihood_batch batch = {.ids = ids, .count = TEXTS, .T = T};
     md_denoiser d = md_transformer_denoiser(&n->view);
     texts(ids);
-    assert_ok(md_nelbo_add(&sum, &d, &opt, &batch, NULL, &err));
-    return md_nelbo_finish(&sum).nats_per_token;
+    assert_ok(md_likelihood_add(&sum, &d, &opt, &batch, NULL, &err));
+    return md_likelihood_finish(&sum).nats_per_token;
 }
 
 START_TEST(the_likelihood_bound_moves_by_less_than_a_per_cent) {

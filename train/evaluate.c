@@ -112,17 +112,18 @@ static int64_t count_bytes(const windows *w, const md_tokenizer *tok) {
 
 static mdlm_status score(windows *w, const md_denoiser *denoiser, const md_evaluate_options *opt,
                          const md_tokenizer *tok, md_evaluation *e, mdlm_error *err) {
-    const md_nelbo_options nelbo = {.draws = opt->draws, .batch = opt->batch, .seed = opt->seed};
-    md_nelbo sum = {0};
+    const md_likelihood_options nelbo = {
+        .draws = opt->draws, .batch = opt->batch, .seed = opt->seed};
+    md_likelihood sum = {0};
     for (int64_t done = 0; done < w->count;) {
         read_windows(w, done);
-        const md_nelbo_batch batch = {.ids = w->ids,
-                                      .count = w->filled,
-                                      .T = w->seq_len,
-                                      .first = done,
-                                      .lengths = w->lengths,
-                                      .group = w->group};
-        MD_TRY(md_nelbo_add(&sum, denoiser, &nelbo, &batch, NULL, err));
+        const md_likelihood_batch batch = {.ids = w->ids,
+                                           .count = w->filled,
+                                           .T = w->seq_len,
+                                           .first = done,
+                                           .lengths = w->lengths,
+                                           .group = w->group};
+        MD_TRY(md_likelihood_add(&sum, denoiser, &nelbo, &batch, NULL, err));
         e->bytes += count_bytes(w, tok);
         done += w->filled;
         if (opt->on_progress && opt->on_progress(opt->user, done, w->count) != 0) {
@@ -130,7 +131,7 @@ static mdlm_status score(windows *w, const md_denoiser *denoiser, const md_evalu
                            (long long)done, (long long)w->count);
         }
     }
-    e->nelbo = md_nelbo_finish(&sum);
+    e->report = md_likelihood_finish(&sum);
     return MDLM_OK;
 }
 
@@ -148,9 +149,9 @@ mdlm_status md_evaluate_corpus(const md_denoiser *denoiser, const md_corpus *cor
             md_fail(err, MDLM_INPUT, "the %s part of the corpus holds no text", part_name(part));
         goto done;
     }
-    e.nats_per_byte = e.nelbo.nats / (double)e.bytes;
+    e.nats_per_byte = e.report.nats / (double)e.bytes;
     e.bits_per_byte = e.nats_per_byte / log(2.0);
-    e.perplexity = exp(e.nelbo.nats_per_token);
+    e.perplexity = exp(e.report.nats_per_token);
     *out = e;
 done:
     release(&w);

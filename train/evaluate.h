@@ -12,7 +12,7 @@
 #define MD_TRAIN_EVALUATE_H
 
 #include "corpora/corpus.h"
-#include "diffusion/nelbo.h"
+#include "diffusion/likelihood.h"
 
 typedef struct md_evaluate_options {
     int draws; /* noise levels per window */
@@ -25,7 +25,7 @@ typedef struct md_evaluate_options {
 } md_evaluate_options;
 
 typedef struct md_evaluation {
-    md_nelbo_report nelbo;
+    md_likelihood_report report;
     int64_t bytes;                                   /* of text scored */
     double nats_per_byte, bits_per_byte, perplexity; /* perplexity per token: exp(nats_per_token) */
 } md_evaluation;
@@ -33,8 +33,8 @@ typedef struct md_evaluation {
 /* Groups of the error over documents: the document of a window's first token, or, when the part has
  * only one document, each window. MDLM_USAGE for a seq_len, draws or batch below 1; MDLM_INPUT for
  * a part that is empty or without a byte of text, or tokens that are not in the denoiser's
- * vocabulary; MDLM_CANCELLED when on_progress asked for it; MDLM_NUMERIC as md_nelbo_add. `out` is
- * untouched on failure. */
+ * vocabulary; MDLM_CANCELLED when on_progress asked for it; MDLM_NUMERIC as md_likelihood_add.
+ * `out` is untouched on failure. */
 mdlm_status md_evaluate_corpus(const md_denoiser *denoiser, const md_corpus *corpus, md_part part,
                                int seq_len, const md_tokenizer *tok, const md_evaluate_options *opt,
                                md_evaluation *out, mdlm_error *err);
