@@ -3,6 +3,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "sampler/truncate.h"
@@ -14,6 +15,7 @@ typedef struct space {
     md_chunk *chunk; /* [chunks] */
     float weight[MD_CHUNK];
     md_truncation *truncation; /* NULL when nothing is cut */
+    float *logits;             /* [V] of a row without what is forbidden; NULL when nothing is */
 } space;
 
 struct md_drawer {
@@ -21,6 +23,9 @@ struct md_drawer {
     md_pool *pool;
     double temperature, top_p;
     int top_k;
+    const uint8_t *allowed;  /* [V] or NULL */
+    int32_t forbidden, late; /* end-of-text, or -1 */
+    bool describes_drawn;    /* proposals tell of the distribution that is drawn from */
     int threads;
     space *spaces; /* [threads] */
 };
@@ -35,14 +40,18 @@ static float inverse(double temperature) {
     return (float)fmin(fmax(1 / temperature, (double)FLT_MIN), (double)FLT_MAX);
 }
 
-static bool allocate(md_drawer *d, mdlm_error *err) {
+/* `filters`: some tokens may be forbidden. */
+static bool allocate_space(const md_drawer *d, space *s, bool filters, mdlm_error *err) {
+    if (!(s->chunk = md_alloc((size_t)d->row.chunks, sizeof *s->chunk, err))) return false;
+    if (truncates(d) && !(s->truncation = md_truncation_new(d->row.vocab, err))) return false;
+    if (!filters) return true;
+    return (s->logits = md_alloc((size_t)d->row.vocab, sizeof *s->logits, err)) != NULL;
+}
+
+static bool allocate(md_drawer *d, bool filters, mdlm_error *err) {
     d->spaces = md_alloc((size_t)d->threads, sizeof *d->spaces, err);
-    for (int i = 0; d->spaces && i < d->threads; i++) {
-        space *s = &d->spaces[i];
-        s->chunk = md_alloc((size_t)d->row.chunks, sizeof *s->chunk, err);
-        if (s->chunk && truncates(d)) s->truncation = md_truncation_new(d->row.vocab, err);
-        if (!s->chunk || (truncates(d) && !s->truncation)) return false;
-    }
+    for (int i = 0; d->spaces && i < d->threads; i++)
+        if (!allocate_space(d, &d->spaces[i], filters, err)) return false;
     return d->spaces != NULL;
 }
 
@@ -60,8 +69,12 @@ md_drawer *md_drawer_new(int vocab, int32_t mask_id, const md_sampler_options *o
                      .temperature = opt->temperature,
                      .top_p = opt->top_p,
                      .top_k = opt->top_k < vocab ? opt->top_k : 0,
+                     .allowed = opt->allowed,
+                     .forbidden = opt->end_of_text == MD_END_FORBID ? opt->end_of_text_id : -1,
+                     .late = opt->end_of_text == MD_END_LATE ? opt->end_of_text_id : -1,
+                     .describes_drawn = opt->compat == MD_COMPAT_DREAM && opt->temperature > 0,
                      .threads = opt->pool ? md_pool_threads(opt->pool) : 1};
-    if (allocate(d, err)) return d;
+    if (allocate(d, d->allowed || d->forbidden >= 0 || opt->constraint, err)) return d;
     md_drawer_free(d);
     return NULL;
 }
@@ -71,6 +84,7 @@ void md_drawer_free(md_drawer *d) {
     for (int i = 0; d->spaces && i < d->threads; i++) {
         md_free(d->spaces[i].chunk);
         md_truncation_free(d->spaces[i].truncation);
+        md_free(d->spaces[i].logits);
     }
     md_free(d->spaces);
     md_free(d);
@@ -139,32 +153,83 @@ static int32_t invert(const md_row *r, double sum, double u) {
     return last; /* of rounding in the sums, the last one */
 }
 
-static bool draw(const md_drawer *d, space *s, const md_draw *one) {
+static void keep_allowed(float *logits, const uint8_t *allowed, int vocab) {
+    for (int v = 0; allowed && v < vocab; v++) logits[v] = allowed[v] ? logits[v] : -INFINITY;
+}
+
+/* The row, or a copy of it in which tokens that may not be drawn have no probability. */
+static const float *filter(const md_drawer *d, space *s, const md_draw *one) {
+    if (!d->allowed && !one->allowed && d->forbidden < 0) return one->logits;
+    MD_BUG_IF(!s->logits);
+    memcpy(s->logits, one->logits, (size_t)d->row.vocab * sizeof *s->logits);
+    keep_allowed(s->logits, d->allowed, d->row.vocab);
+    keep_allowed(s->logits, one->allowed, d->row.vocab);
+    if (d->forbidden >= 0) s->logits[d->forbidden] = -INFINITY;
+    return s->logits;
+}
+
+/* Whether a row that is no distribution is none since all that might be drawn is forbidden. */
+static bool is_empty(const md_row *r, const md_draw *one) {
+    if (r->logits == one->logits) return false;
+    for (int32_t v = 0; v < r->vocab; v++)
+        if (v != r->banned && r->logits[v] != -INFINITY) return false;
+    return true;
+}
+
+/* Of the softmax of the logits. */
+static md_proposal describe(const md_row *r, const row_sums *sums, int32_t token, float next) {
+    double gap = (double)r->logits[token] - (double)r->max;
+    return (md_proposal){
+        .best_confidence = 1 / sums->plain,
+        .confidence = exp(gap) / sums->plain,
+        .entropy = fmax(0, log(sums->plain) - sums->slope / sums->plain),
+        .margin = (1 - exp((double)next - (double)r->max)) / sums->plain,
+    };
+}
+
+/* Of the weights that the token is drawn from, whose greatest is 1, `sum` in all. */
+static md_proposal describe_drawn(const md_row *r, double sum, int32_t token, int32_t best) {
+    double slope = 0, next = 0, drawn = 0;
+    for (int c = 0; c < r->chunks; c++) {
+        int n = md_row_weights(r, c);
+        for (int i = 0; i < n; i++) {
+            int32_t v = c * MD_CHUNK + i;
+            double w = (double)r->weight[i];
+            if (!(w > 0)) continue;
+            slope += w * ((double)r->logits[v] - (double)r->max) * (double)r->scale;
+            if (v != best) next = fmax(next, w);
+            if (v == token) drawn = w;
+        }
+    }
+    return (md_proposal){
+        .best_confidence = 1 / sum,
+        .confidence = drawn / sum,
+        .entropy = fmax(0, log(sum) - slope / sum),
+        .margin = (1 - next) / sum,
+    };
+}
+
+static void draw(const md_drawer *d, space *s, md_draw *one) {
     md_row r = d->row;
     float next;
-    r.logits = one->logits;
+    r.logits = filter(d, s, one);
     r.chunk = s->chunk;
     r.weight = s->weight;
     r.kernels->chunk_sums(r.vocab, r.banned, r.scale, r.logits, r.chunk);
     row_sums sums = add_up(&r, d->temperature);
-    if (!isfinite(r.max) || isnan(sums.plain)) return false;
+    one->drawn = isfinite(r.max) && !isnan(sums.plain);
+    one->none_allowed = !one->drawn && is_empty(&r, one);
+    if (!one->drawn) return;
     const int32_t best = most_probable(&r, &next);
     int32_t token = best;
-    if (d->temperature > 0) {
-        double sum = sums.weights;
-        if (truncates(d)) sum = md_truncate(s->truncation, &r, sum, d->top_k, d->top_p);
-        token = invert(&r, sum, one->u);
-    }
-    double gap = (double)r.logits[token] - (double)r.max;
-    *one->proposal = (md_proposal){
-        .token = token,
-        .best = best,
-        .best_confidence = 1 / sums.plain,
-        .confidence = exp(gap) / sums.plain,
-        .entropy = fmax(0, log(sums.plain) - sums.slope / sums.plain),
-        .margin = (1 - exp((double)next - (double)r.max)) / sums.plain,
-    };
-    return true;
+    double sum = sums.weights;
+    if (truncates(d)) sum = md_truncate(s->truncation, &r, sum, d->top_k, d->top_p);
+    if (d->temperature > 0) token = invert(&r, sum, one->u);
+    *one->proposal = d->describes_drawn ? describe_drawn(&r, sum, token, best)
+                                        : describe(&r, &sums, token, next);
+    one->proposal->token = token;
+    one->proposal->best = best;
+    one->proposal->late = token == d->late;
 }
 
 typedef struct job {
@@ -177,7 +242,7 @@ static void run_task(void *context, int64_t task, int worker) {
     job *j = context;
     int first = (int)task * j->per_task, end = first + j->per_task;
     for (int i = first; i < end && i < j->count; i++)
-        j->draws[i].drawn = draw(j->drawer, &j->drawer->spaces[worker], &j->draws[i]);
+        draw(j->drawer, &j->drawer->spaces[worker], &j->draws[i]);
 }
 
 int md_drawer_draw(md_drawer *d, md_draw *draws, int count) {

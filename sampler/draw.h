@@ -17,6 +17,15 @@
  * number of draws that a computer can make sees that. What has less than 1e-38 of the weight of
  * the most probable token has none.
  *
+ * What may not be drawn (options->allowed, end-of-text under MD_END_FORBID, a draw's own set) is as
+ * the mask is: no part of any distribution, at any temperature, and its logit is not looked at.
+ * End-of-text under MD_END_LATE is drawn as others are and keeps its confidence, but the proposal
+ * says `late`: rules that go by scores set it after all others.
+ *
+ * Confidence, entropy and margin are of the softmax of the logits, whatever the temperature. With
+ * MD_COMPAT_DREAM and a temperature above 0 they are of what the token is drawn from, tempered and
+ * cut (Dream's sample_tokens).
+ *
  * A row is read once (sampler/truncate.h: some of it again for top_k and top_p). Rows are drawn in
  * parallel, each on its own: the same bits for any number of threads and any set of rows.
  */
@@ -27,8 +36,10 @@
 
 typedef struct md_drawer md_drawer; /* options and work space */
 
-/* Temperature, top_k and top_p of `opt`, which must be in range; its kernels, and its pool, which
- * outlive the drawer. NULL on failure; caller frees. */
+/* Temperature, top_k and top_p of `opt`, which must be in range; its compat, end-of-text and
+ * allowed tokens; its kernels, its pool and its `allowed`, which outlive the drawer. Draws may have
+ * sets of their own if one of `allowed`, MD_END_FORBID and `constraint` is used. NULL on failure;
+ * caller frees. */
 md_drawer *md_drawer_new(int vocab, int32_t mask_id, const md_sampler_options *opt,
                          mdlm_error *err);
 void md_drawer_free(md_drawer *drawer); /* accepts NULL */
@@ -42,8 +53,8 @@ typedef struct md_draw {
     bool none_allowed; /* written: not drawn, since no token that may be drawn has a probability */
 } md_draw;
 
-/* `count` when all are drawn, or the lowest index of a row that is no distribution: a logit other
- * than the mask's is NaN or +infinity, or all are -infinity. At temperature 0 the most probable
+/* `count` when all are drawn, or the lowest index of a row that is no distribution: a logit of what
+ * may be drawn is NaN or +infinity, or all are -infinity. At temperature 0 the most probable
  * token, the lower id of equals. */
 int md_drawer_draw(md_drawer *drawer, md_draw *draws, int count);
 
