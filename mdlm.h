@@ -70,6 +70,9 @@ typedef struct mdlm_load_options {
 /* What a model is. Strings belong to the model. */
 typedef struct mdlm_model_info {
     const char *tokenizer; /* "bytes", "chars" or "bpe" */
+    const char *objective; /* what it was trained for: "mdlm" sees the whole canvas, "block" up to
+                              the end of a position's block, "ar" what is before a position */
+    int block_length;      /* of "block"; else 0 */
     int layers, dim, heads, kv_heads, ff, seq_len, vocab;
     int32_t mask_id, end_of_text_id; /* end_of_text_id is -1 when there is none */
     int64_t parameters;
@@ -99,14 +102,43 @@ typedef struct mdlm_step {
 /* Return non-zero to cancel: mdlm_fill then returns MDLM_CANCELLED with the partial canvas. */
 typedef int (*mdlm_step_fn)(void *user, const mdlm_step *step);
 
-/* Start from mdlm_fill_defaults(): a zeroed struct is not the default. */
+/* Start from mdlm_fill_defaults(): a zeroed struct is not the default. Words that are NULL stand
+ * for the first one listed. Options that a sampler does not use do not matter. */
 typedef struct mdlm_fill_options {
-    const char *sampler; /* "ancestral", "first-hitting", "random", "confidence" */
-    int steps;           /* in total, shared equally by blocks; 0: one per token to fill */
-    int blocks;          /* semi-autoregressive blocks; must divide the tokens to fill */
-    double temperature;  /* 0: the most probable token; 1: the model's distribution */
-    int top_k;           /* 0: off */
-    double top_p;        /* 1: off */
+    /* "ancestral", "first-hitting", "random", "left", "confidence", "margin", "entropy", "origin",
+     * "threshold", "factor", "remdm-cap", "remdm-rescale", "remdm-conf", "remdm-loop"; NULL:
+     * "ancestral", but "left" for a model trained for "ar", which can do no other */
+    const char *sampler;
+    int steps;                 /* in total, shared equally by blocks; 0: one per token to fill */
+    const char *step_schedule; /* "linear", "cosine": few tokens at first, more later */
+    int blocks; /* semi-autoregressive blocks; must divide the tokens to fill. A model trained for
+                   "block" has its own and ignores this */
+    double temperature;     /* 0: the most probable token; 1: the model's distribution */
+    int top_k;              /* 0: off */
+    double top_p;           /* 1: off */
+    double threshold;       /* "threshold": a token is set from this confidence on */
+    double factor;          /* "factor": larger sets more tokens at once */
+    double eta;             /* "remdm-*": how much is masked again; negative: the paper's value */
+    double alg_temperature; /* "confidence", "margin", "entropy": positions are drawn from the
+                               softmax of scores over this; 0: the best are taken */
+    double edit_threshold;  /* a token of the block is rewritten where another has more than this
+                               probability; 0: never */
+    double guidance_scale;  /* l_u + scale (l - l_u), where l_u sees no given token; 1: off */
+    const char *compat;     /* "none", "llada", "dream": whose rounding to follow */
+    const char *cache;      /* "exact", "none", "prefix", "dual"; the last two are approximate for a
+                               model that sees the whole canvas */
+    bool verify_cache;      /* compute everything without the cache too: mdlm_result_drift */
+    /* "keep", "stop": texts end at the first end-of-text in a hole, "forbid", "late": set last by
+     * samplers that go by confidence */
+    const char *end_of_text;
+    /* Ids that may be drawn (NULL: all) and that may not; the second list wins. */
+    const int32_t *allowed, *forbidden;
+    size_t allowed_count, forbidden_count;
+    /* A regular expression (tokenizer/regex.h) that the text from the first hole on, or with
+     * regex_whole all of it, given parts included, matches from end to end; NULL: none. MDLM_USAGE
+     * when no text of so many tokens can. */
+    const char *regex;
+    bool regex_whole;
     int samples;         /* canvases filled in one batch */
     int64_t first_index; /* index of the first: sample k depends on (seed, k) alone */
     uint64_t seed;
@@ -114,18 +146,37 @@ typedef struct mdlm_fill_options {
     void *user;
 } mdlm_fill_options;
 
-/* One filled canvas. Owned by the result. */
+/* What a hole was filled with. */
+typedef struct mdlm_hole {
+    int start, length; /* positions of the canvas */
+    const char *text;  /* within the sample's new_text: not NUL-terminated */
+    size_t text_bytes;
+} mdlm_hole;
+
+/* One filled canvas. Owned by the result. Texts end before the first end-of-text in a hole when
+ * that was asked for; ids never do. */
 typedef struct mdlm_sample {
     int64_t index;      /* first_index + position in the batch */
     const int32_t *ids; /* the whole canvas, `length` ids */
     int length;
-    const char *text; /* the whole canvas decoded; also NUL-terminated */
+    const char *text; /* the whole canvas: given text byte for byte, the rest decoded; also
+                         NUL-terminated */
     size_t text_bytes;
     const int32_t *new_ids; /* the ids of the holes alone, in order */
     int new_length;
     const char *new_text; /* the holes' ids decoded together; also NUL-terminated */
     size_t new_text_bytes;
+    const mdlm_hole *holes; /* one for each hole of the spans, and for each run of masks in ids */
+    int hole_count;
 } mdlm_sample;
+
+/* How far what a cache gave was from the logits of the whole canvas, over all rows that tokens
+ * were drawn from. */
+typedef struct mdlm_drift {
+    bool exact; /* the cache promises the same result as none */
+    int64_t rows, argmax_differs;
+    double kl_mean, kl_max; /* KL(without || with), nats */
+} mdlm_drift;
 
 typedef struct mdlm_score_options {
     int draws; /* noise levels per text (the mean is reported); at least 2 for an error */
@@ -165,6 +216,8 @@ MDLM_API const mdlm_sample *mdlm_result_sample(const mdlm_result *result, int i)
 /* Steps taken, and network evaluations counted in canvases (an unchanged canvas is not evaluated
  * again, so there may be fewer). */
 MDLM_API void mdlm_result_work(const mdlm_result *result, int *steps, int64_t *evaluations);
+/* False, with *out untouched, unless verify_cache was asked for. */
+MDLM_API bool mdlm_result_drift(const mdlm_result *result, mdlm_drift *out);
 MDLM_API void mdlm_result_free(mdlm_result *result); /* accepts NULL */
 
 /* Bounds -log p(response | prompt) by the NELBO of the response with the prompt always visible.

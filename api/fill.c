@@ -1,174 +1,149 @@
 /* api/fill.c: filling the holes of a canvas; see mdlm.h. */
 #include <string.h>
 
-#include "api/model.h"
+#include "api/fill_options.h"
+#include "api/layout.h"
 #include "base/memory.h"
-#include "sampler/sampler.h"
 
 struct mdlm_result {
     mdlm_sample *samples;
     int count;
     md_sampler_work work;
-    int32_t *ids, *new_ids; /* [count, length], [count, holes]: what the samples point into */
+    bool verified; /* drift was measured */
+    bool exact;    /* the cache promises what no cache gives */
+    md_cache_drift drift;
+    /* what the samples point into: [count, length], [count, open], [count, holes] */
+    int32_t *ids, *new_ids;
+    mdlm_hole *holes;
 };
 
-/* The canvas that the spans make up. */
-typedef struct layout {
-    md_ids ids;
-    uint8_t *given; /* [ids.count] */
-    int holes;
-} layout;
-
-static mdlm_status add_hole(layout *l, int32_t mask, int count, mdlm_error *err) {
-    for (int i = 0; i < count; i++) MD_TRY(md_ids_push(&l->ids, mask, err));
-    l->holes += count;
-    return MDLM_OK;
-}
-
-static mdlm_status add_ids(layout *l, const mdlm_model *m, const mdlm_span *span, mdlm_error *err) {
-    const md_model_config *c = md_transformer_config(m->net);
-    for (size_t i = 0; i < span->ids_count; i++) {
-        int32_t id = span->ids[i];
-        if (id < 0 || id >= c->vocab) {
-            return md_fail(err, MDLM_USAGE, "token id %d is not in a vocabulary of %d", id,
-                           c->vocab);
-        }
-        MD_TRY(md_ids_push(&l->ids, id, err));
-    }
-    return MDLM_OK;
-}
-
-static mdlm_status lay_out(layout *l, const mdlm_model *m, const mdlm_span *spans, size_t count,
-                           mdlm_error *err) {
-    const md_model_config *c = md_transformer_config(m->net);
-    for (size_t i = 0; i < count; i++) {
-        const mdlm_span *s = &spans[i];
-        if ((s->text != NULL) + (s->ids != NULL) + (s->hole != 0) > 1 || s->hole < 0)
-            return md_fail(err, MDLM_USAGE, "span %zu must be one of text, ids or a hole", i + 1);
-        if (s->hole > c->seq_len)
-            return md_fail(err, MDLM_USAGE,
-                           "%d new tokens are more than the %d that this model was trained on",
-                           s->hole, c->seq_len);
-        if (s->hole) MD_TRY(add_hole(l, c->mask_id, s->hole, err));
-        if (s->ids) MD_TRY(add_ids(l, m, s, err));
-        if (s->text)
-            MD_TRY(md_tokenizer_encode(m->tokenizer, s->text, s->text_bytes, &l->ids, err));
-    }
-    if (l->ids.count > (size_t)c->seq_len) {
-        return md_fail(err, MDLM_USAGE,
-                       "prompt and new text make %zu tokens, more than the %d that "
-                       "this model was trained on",
-                       l->ids.count, c->seq_len);
-    }
-    if (l->ids.count == 0) return md_fail(err, MDLM_USAGE, "there is nothing to fill");
-    l->given = md_alloc(l->ids.count, sizeof *l->given, err);
-    return l->given ? MDLM_OK : MDLM_RUNTIME;
-}
-
-/* Marks what is not a hole. A mask among given ids counts as a hole. */
-static void mark_given(layout *l, int32_t mask) {
-    l->holes = 0;
-    for (size_t i = 0; i < l->ids.count; i++) {
-        l->given[i] = l->ids.data[i] != mask;
-        l->holes += !l->given[i];
-    }
-}
-
-static mdlm_status sampler_options(const mdlm_model *m, const mdlm_fill_options *f,
-                                   md_sampler_options *o, mdlm_error *err) {
-    *o = md_sampler_defaults();
-    o->rule = md_rule_find(f->sampler ? f->sampler : "");
-    o->steps = f->steps;
-    o->blocks = f->blocks;
-    o->temperature = f->temperature;
-    o->top_k = f->top_k;
-    o->top_p = f->top_p;
-    o->seed = f->seed;
-    o->first_index = f->first_index;
-    o->on_step = f->on_step;
-    o->user = f->user;
-    o->kernels = &m->kernels;
-    o->pool = m->pool;
-    if (!o->rule)
-        return md_fail(err, MDLM_USAGE, "unknown sampler '%s'", f->sampler ? f->sampler : "");
-    if (f->samples < 1 || f->samples > 65536)
-        return md_fail(err, MDLM_USAGE, "%d samples: expected 1 to 65536", f->samples);
-    return MDLM_OK;
-}
-
-static mdlm_status allocate_result(mdlm_result *r, const layout *l, int samples, mdlm_error *err) {
-    size_t length = l->ids.count;
+static mdlm_status allocate_result(mdlm_result *r, const md_layout *l, int samples,
+                                   mdlm_error *err) {
+    size_t N = (size_t)samples, T = l->ids.count;
     r->count = samples;
-    r->samples = md_alloc((size_t)samples, sizeof *r->samples, err);
-    r->ids = md_alloc((size_t)samples * length, sizeof *r->ids, err);
-    r->new_ids = md_alloc((size_t)samples * ((size_t)l->holes + 1), sizeof *r->new_ids, err);
-    if (!r->samples || !r->ids || !r->new_ids) return MDLM_RUNTIME;
-    for (int k = 0; k < samples; k++)
-        memcpy(r->ids + (size_t)k * length, l->ids.data, length * sizeof *r->ids);
+    r->samples = md_alloc(N, sizeof *r->samples, err);
+    r->ids = md_alloc(N * T, sizeof *r->ids, err);
+    r->new_ids = md_alloc(N * (size_t)l->open_count, sizeof *r->new_ids, err);
+    r->holes = md_alloc(N * (size_t)l->hole_count, sizeof *r->holes, err);
+    if (!r->samples || !r->ids || !r->new_ids || !r->holes) return MDLM_RUNTIME;
+    for (size_t k = 0; k < N; k++) memcpy(r->ids + k * T, l->ids.data, T * sizeof *r->ids);
     return MDLM_OK;
+}
+
+/* Where the texts of a canvas end: at the first end-of-text that was drawn, or behind it all. */
+static int find_end(const md_layout *l, const int32_t *ids, int32_t end_of_text) {
+    int T = (int)l->ids.count;
+    for (int i = 0; i < T && end_of_text >= 0; i++)
+        if (!l->given[i] && ids[i] == end_of_text) return i;
+    return T;
+}
+
+/* Decodes the holes together; each hole's text is a part of that. */
+static mdlm_status deliver_holes(mdlm_sample *s, mdlm_hole *holes, const mdlm_model *m,
+                                 const md_layout *l, int end, mdlm_error *err) {
+    md_buffer text = {0};
+    mdlm_status status = md_buffer_text(&text, "", err); /* so that no ids give "" */
+    for (size_t n = 0; status == MDLM_OK && n < l->part_count; n++) {
+        const md_part *part = &l->parts[n];
+        size_t before = text.size;
+        if (!part->open) continue;
+        for (int i = part->start; i < part->start + part->length && i < end; i++)
+            if (status == MDLM_OK)
+                status = md_tokenizer_decode(m->tokenizer, &s->ids[i], 1, &text, err);
+        holes[s->hole_count++] = (mdlm_hole){
+            .start = part->start, .length = part->length, .text_bytes = text.size - before};
+    }
+    s->holes = holes;
+    s->new_text_bytes = text.size;
+    s->new_text = md_buffer_take(&text);
+    const char *at = s->new_text;
+    for (int n = 0; n < s->hole_count; at += holes[n++].text_bytes) holes[n].text = at;
+    return status;
+}
+
+static mdlm_status deliver_text(mdlm_sample *s, const mdlm_model *m, const md_layout *l, int end,
+                                mdlm_error *err) {
+    md_buffer text = {0};
+    mdlm_status status = md_buffer_text(&text, "", err);
+    if (status == MDLM_OK) status = md_layout_text(l, m, s->ids, end, &text, err);
+    s->text_bytes = text.size;
+    s->text = md_buffer_take(&text);
+    return status;
 }
 
 /* Splits the filled canvases into what the caller sees. */
-static mdlm_status deliver(mdlm_result *r, const mdlm_model *m, const layout *l,
-                           int64_t first_index, mdlm_error *err) {
-    size_t length = l->ids.count;
+static mdlm_status deliver(mdlm_result *r, const mdlm_model *m, const md_layout *l,
+                           const md_sampler_options *o, mdlm_error *err) {
+    int32_t stop = o->end_of_text == MD_END_STOP ? o->end_of_text_id : -1;
     for (int k = 0; k < r->count; k++) {
         mdlm_sample *s = &r->samples[k];
-        const int32_t *ids = r->ids + (size_t)k * length;
-        int32_t *fresh = r->new_ids + (size_t)k * (size_t)l->holes;
-        int n = 0;
-        for (size_t i = 0; i < length; i++) {
-            if (!l->given[i]) fresh[n++] = ids[i];
-        }
-        *s = (mdlm_sample){.index = first_index + k,
-                           .ids = ids,
-                           .length = (int)length,
-                           .new_ids = fresh,
-                           .new_length = n};
-        char *text = NULL;
-        MD_TRY(mdlm_detokenize(m, ids, length, &text, &s->text_bytes, err));
-        s->text = text;
-        MD_TRY(mdlm_detokenize(m, fresh, (size_t)n, &text, &s->new_text_bytes, err));
-        s->new_text = text;
+        const int32_t *ids = r->ids + (size_t)k * l->ids.count;
+        int32_t *fresh = r->new_ids + (size_t)k * (size_t)l->open_count;
+        *s = (mdlm_sample){
+            .index = o->first_index + k, .ids = ids, .length = (int)l->ids.count, .new_ids = fresh};
+        for (int i = 0; i < s->length; i++)
+            if (!l->given[i]) fresh[s->new_length++] = ids[i];
+        int end = find_end(l, ids, stop);
+        mdlm_hole *holes = r->holes + (size_t)k * (size_t)l->hole_count;
+        MD_TRY(deliver_text(s, m, l, end, err));
+        MD_TRY(deliver_holes(s, holes, m, l, end, err));
     }
     return MDLM_OK;
 }
 
-static mdlm_status fill(mdlm_model *m, layout *l, const mdlm_fill_options *opt, mdlm_result *r,
-                        mdlm_error *err) {
-    md_sampler_options o;
+static mdlm_status sample(mdlm_model *m, const md_layout *l, const mdlm_fill_options *f,
+                          md_sampler_options *o, mdlm_result *r, mdlm_error *err) {
     md_masked process = md_masked_process(MD_SCHEDULE_LINEAR);
-    mark_given(l, md_transformer_config(m->net)->mask_id);
-    MD_TRY(sampler_options(m, opt, &o, err));
-    MD_TRY(allocate_result(r, l, opt->samples, err));
+    MD_TRY(allocate_result(r, l, f->samples, err));
     md_canvas canvas = {
-        .ids = r->ids, .given = l->given, .samples = opt->samples, .length = (int)l->ids.count};
-    mdlm_status status = md_sampler_run(&m->denoiser, &process, &o, &canvas, &r->work, err);
+        .ids = r->ids, .given = l->given, .samples = f->samples, .length = (int)l->ids.count};
+    r->verified = f->verify_cache;
+    r->exact =
+        o->cache == MD_CACHE_NONE || o->cache == MD_CACHE_EXACT || m->denoiser.sight != MD_SEES_ALL;
+    if (r->verified) o->drift = &r->drift;
+    mdlm_status status = md_sampler_run(&m->denoiser, &process, o, &canvas, &r->work, err);
     if (status != MDLM_OK && status != MDLM_CANCELLED) return status;
-    MD_TRY(deliver(r, m, l, opt->first_index, err));
+    MD_TRY(deliver(r, m, l, o, err));
+    return status;
+}
+
+static mdlm_status fill(mdlm_model *m, const md_layout *l, const mdlm_fill_options *f,
+                        mdlm_result *r, mdlm_error *err) {
+    md_sampler_options o;
+    uint8_t *allowed = NULL;
+    MD_TRY(md_fill_options_read(f, m, &o, &allowed, err));
+    mdlm_status status = sample(m, l, f, &o, r, err);
+    md_free(allowed);
     return status;
 }
 
 mdlm_fill_options mdlm_fill_defaults(void) {
-    return (mdlm_fill_options){
-        .sampler = "ancestral", .blocks = 1, .temperature = 1, .top_p = 1, .samples = 1, .seed = 1};
+    md_sampler_options o = md_sampler_defaults();
+    return (mdlm_fill_options){.blocks = o.blocks,
+                               .temperature = o.temperature,
+                               .top_p = o.top_p,
+                               .threshold = o.threshold,
+                               .factor = o.factor,
+                               .eta = o.eta,
+                               .guidance_scale = 1,
+                               .samples = 1,
+                               .seed = 1};
 }
 
 mdlm_status mdlm_fill(mdlm_model *m, const mdlm_span *spans, size_t count,
                       const mdlm_fill_options *opt, mdlm_result **out, mdlm_error *err) {
     mdlm_fill_options defaults = mdlm_fill_defaults();
-    layout l = {0};
+    md_layout l = {0};
     mdlm_result *r = md_alloc(1, sizeof *r, err);
     if (!r) return MDLM_RUNTIME;
-    mdlm_status status = lay_out(&l, m, spans, count, err);
+    mdlm_status status = md_layout_make(&l, m, spans, count, err);
     if (status == MDLM_OK) status = fill(m, &l, opt ? opt : &defaults, r, err);
     if (status == MDLM_OK || status == MDLM_CANCELLED) {
         *out = r;
     } else {
         mdlm_result_free(r);
     }
-    md_ids_release(&l.ids);
-    md_free(l.given);
+    md_layout_release(&l);
     return status;
 }
 
@@ -185,6 +160,17 @@ void mdlm_result_work(const mdlm_result *r, int *steps, int64_t *evaluations) {
     *evaluations = r->work.evaluations;
 }
 
+bool mdlm_result_drift(const mdlm_result *r, mdlm_drift *out) {
+    const md_cache_drift *d = &r->drift;
+    if (!r->verified) return false;
+    *out = (mdlm_drift){.exact = r->exact,
+                        .rows = d->rows,
+                        .argmax_differs = d->argmax_differs,
+                        .kl_mean = d->rows > 0 ? d->kl_sum / (double)d->rows : 0,
+                        .kl_max = d->kl_max};
+    return true;
+}
+
 void mdlm_result_free(mdlm_result *r) {
     if (!r) return;
     for (int k = 0; r->samples && k < r->count; k++) {
@@ -194,5 +180,6 @@ void mdlm_result_free(mdlm_result *r) {
     md_free(r->samples);
     md_free(r->ids);
     md_free(r->new_ids);
+    md_free(r->holes);
     md_free(r);
 }

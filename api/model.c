@@ -57,8 +57,12 @@ void mdlm_free(mdlm_model *m) {
 }
 
 mdlm_model_info mdlm_info(const mdlm_model *m) {
+    static const char *const objectives[] = {
+        [MD_SEES_ALL] = "mdlm", [MD_SEES_BLOCKS] = "block", [MD_SEES_PAST] = "ar"};
     const md_model_config *c = md_transformer_config(m->net);
     return (mdlm_model_info){.tokenizer = md_tokenizer_kind_name(m->tokenizer),
+                             .objective = objectives[c->sight],
+                             .block_length = c->block_length,
                              .layers = c->layers,
                              .dim = c->dim,
                              .heads = c->heads,

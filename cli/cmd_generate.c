@@ -1,11 +1,10 @@
 /* cli/cmd_generate.c: `mdlm generate`, on mdlm.h alone: what it does, any program can do. */
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "base/file.h"
 #include "cli/commands.h"
-#include "cli/output.h"
+#include "cli/extent.h"
+#include "cli/infill.h"
+#include "cli/samples.h"
+#include "cli/sampling.h"
 #include "cli/signals.h"
 #include "cli/view.h"
 
@@ -14,16 +13,10 @@ enum { AT_ONCE = 16 }; /* samples in a batch; a sample does not depend on its ne
 #define GENERATE_OPTIONS(X) \
     X(TEXT, prompt, "", 0, 0, "text to go on from") \
     X(TEXT, prompt_file, "", 0, 0, "the same from a file, byte for byte") \
+    X(TEXT, infill, "", 0, 0, "text with holes to fill: [MASK] or [MASK*N]; \\[MASK] is text") \
     X(INT, length, 0, 1, 1048576, "new tokens; what fits the trained length if not given") \
     X(INT, blocks, 1, 1, 1048576, "fill this many equal blocks from left to right") \
     X(INT, block_length, 0, 1, 1048576, "tokens in a block, in place of --blocks") \
-    X(INT, steps, 0, 1, 1048576, "sampling steps in all; one per new token if not given") \
-    X(CHOICE, sampler, "ancestral", 0, 0, \
-      "ancestral|first-hitting=first_hitting|random|confidence=low_confidence=maskgit_plus: " \
-      "which masks a step fills") \
-    X(REAL, temperature, 1, 0, 100, "1: the model's own distribution; 0: the likeliest token") \
-    X(INT, top_k, 0, 0, 1000000, "draw from the k likeliest tokens; 0: from all") \
-    X(REAL, top_p, 1, 0, 1, "draw from the likeliest tokens that make up this probability") \
     X(INT, num_samples, 1, 1, 1000000, "texts to write") \
     X(INT, first_index, 0, 0, 4000000000, \
       "number of the first text: a text depends on seed and number") \
@@ -31,6 +24,7 @@ enum { AT_ONCE = 16 }; /* samples in a batch; a sample does not depend on its ne
     X(FLAG, show, false, 0, 0, "draw the unmasking even off a terminal")
 
 typedef struct generate_options {
+    md_cli_sampling sampling; /* first, so that its tables fit */
     GENERATE_OPTIONS(MD_OPTION_FIELD)
 } generate_options;
 
@@ -43,8 +37,15 @@ typedef struct job {
     const generate_options *opt;
     mdlm_model *model;
     md_buffer prompt;
-    int length, blocks;
+    md_infill infill;
+    mdlm_span spans[2];      /* prompt and hole */
+    const mdlm_span *canvas; /* these, or the infill's */
+    size_t canvas_count;
+    md_extent extent;
+    mdlm_fill_options fill;
+    md_cli_tokens tokens; /* that `fill` points to */
     md_view view;
+    mdlm_drift drift;
 } job;
 
 static bool given(const job *j, const char *name) {
@@ -58,158 +59,96 @@ static mdlm_status read_prompt(job *j, mdlm_error *err) {
     return md_cli_read(opt->prompt_file, &j->prompt, err);
 }
 
-/* The divisors of `length` around `wanted`, for a message. */
-static mdlm_status no_divisor(const char *flag, int64_t wanted, int64_t length, mdlm_error *err) {
-    int64_t below = wanted < length ? wanted : length, above = wanted;
-    while (length % below != 0) below--;
-    while (above < length && length % above != 0) above++;
-    if (above > length) above = below;
-    return md_fail(err, MDLM_USAGE,
-                   "%s %lld does not divide the %lld new tokens: the nearest that do are %lld and "
-                   "%lld",
-                   flag, (long long)wanted, (long long)length, (long long)below, (long long)above);
+/* The text of --infill has its own places and lengths. */
+static mdlm_status check_infill(const job *j, mdlm_error *err) {
+    static const char *const others[] = {"prompt", "prompt_file", "length"};
+    static const char *const flags[] = {"--prompt", "--prompt-file", "--length"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (given(j, others[i]))
+            return md_fail(err, MDLM_USAGE, "give --infill or %s, not both", flags[i]);
+    return MDLM_OK;
 }
 
-/* Length and blocks from whichever of --length, --blocks and --block-length were given. After a
- * prompt, whose tokens nobody counts, a length that nobody chose is rounded down to whole blocks.
- */
-static mdlm_status plan(job *j, mdlm_error *err) {
-    const generate_options *opt = j->opt;
+static mdlm_status lay_out_infill(job *j, md_extent_wish *wish, mdlm_error *err) {
+    MD_TRY(md_infill_parse(j->opt->infill, mdlm_info(j->model).seq_len, &j->infill, err));
+    j->canvas = j->infill.spans;
+    j->canvas_count = j->infill.count;
+    wish->length = j->infill.holes;
+    wish->scattered = true;
+    return md_extent_plan(wish, mdlm_info(j->model), 0, &j->extent, err);
+}
+
+static mdlm_status lay_out_prompt(job *j, const md_extent_wish *wish, mdlm_error *err) {
     int32_t *ids = NULL;
     size_t used = 0;
+    bool prompted = j->prompt.size > 0;
     MD_TRY(mdlm_tokenize(j->model, j->prompt.data, j->prompt.size, &ids, &used, err));
     mdlm_ids_free(ids);
-    int64_t room = mdlm_info(j->model).seq_len, length = opt->length, blocks = opt->blocks;
-    bool by_length = opt->block_length > 0;
-    int64_t unit = by_length ? opt->block_length : blocks;
-    if (length < 1) {
-        length = (int64_t)used < room ? room - (int64_t)used : 1;
-        if (used > 0) length = length < unit ? unit : length - length % unit;
-        if (by_length && given(j, "blocks")) length = blocks * opt->block_length;
-    }
-    if (length % unit != 0) {
-        return no_divisor(by_length ? "--block-length" : "--blocks", unit, length, err);
-    }
-    if (by_length && given(j, "blocks") && blocks * opt->block_length != length) {
-        return md_fail(err, MDLM_USAGE,
-                       "--blocks %lld of --block-length %lld are %lld tokens, not --length %lld",
-                       (long long)blocks, (long long)unit, (long long)(blocks * unit),
-                       (long long)length);
-    }
-    if (length > INT32_MAX) return md_fail(err, MDLM_USAGE, "--length is too large");
-    j->length = (int)length;
-    j->blocks = (int)(by_length ? length / unit : blocks);
+    MD_TRY(md_extent_plan(wish, mdlm_info(j->model), used, &j->extent, err));
+    j->spans[0] = (mdlm_span){.text = j->prompt.data, .text_bytes = j->prompt.size};
+    j->spans[1] = (mdlm_span){.hole = j->extent.length};
+    j->canvas = prompted ? j->spans : j->spans + 1;
+    j->canvas_count = prompted ? 2 : 1;
+    return MDLM_OK;
+}
+
+static mdlm_status lay_out(job *j, mdlm_error *err) {
+    md_extent_wish wish = {.length = j->opt->length,
+                           .blocks = j->opt->blocks,
+                           .blocks_given = given(j, "blocks"),
+                           .block_length = j->opt->block_length};
+    return given(j, "infill") ? lay_out_infill(j, &wish, err) : lay_out_prompt(j, &wish, err);
+}
+
+static mdlm_status settle(job *j, mdlm_error *err) {
+    MD_TRY(md_cli_sampling_fill(j->cli, &j->opt->sampling, j->model, &j->tokens, &j->fill, err));
+    j->fill.blocks = j->extent.blocks;
+    j->fill.regex_whole = given(j, "infill");
     return MDLM_OK;
 }
 
 static void announce(const job *j) {
     const md_cli *cli = j->cli;
-    const generate_options *opt = j->opt;
-    long long steps = opt->steps > 0 ? opt->steps : j->length;
+    const md_cli_sampling *s = &j->opt->sampling;
+    long long steps = s->steps > 0 ? s->steps : j->extent.length;
     md_cli_note(cli,
                 "%s: sampler %s%s, length %d%s, blocks %d%s, steps %lld%s, temperature %g%s, "
                 "seed %lld%s",
-                cli->model, opt->sampler, md_cli_defaulted(cli, "sampler"), j->length,
-                md_cli_defaulted(cli, "length"), j->blocks,
-                opt->block_length > 0 ? "" : md_cli_defaulted(cli, "blocks"), steps,
-                md_cli_defaulted(cli, "steps"), opt->temperature,
+                cli->model, j->fill.sampler, md_cli_defaulted(cli, "sampler"), j->extent.length,
+                given(j, "infill") ? "" : md_cli_defaulted(cli, "length"), j->extent.blocks,
+                j->opt->block_length > 0 ? "" : md_cli_defaulted(cli, "blocks"), steps,
+                md_cli_defaulted(cli, "steps"), s->temperature,
                 md_cli_defaulted(cli, "temperature"), (long long)cli->common.seed,
                 md_cli_defaulted(cli, "seed"));
 }
 
 static int on_step(void *user, const mdlm_step *step) {
-    md_view_step(user, step);
+    job *j = user;
+    md_view_step(&j->view, step);
     return md_cli_signal();
 }
 
-static mdlm_status print_ids(const mdlm_sample *s, mdlm_error *err) {
-    md_buffer line = {0};
-    mdlm_status status = md_cli_ids_text(&line, s->new_ids, (size_t)s->new_length, err);
-    if (status == MDLM_OK) status = md_buffer_text(&line, "\n", err);
-    if (status == MDLM_OK) status = md_cli_write(line.data, line.size, err);
-    md_buffer_release(&line);
-    return status;
-}
-
-/* Byte for byte, unless a terminal would take some of the bytes as commands. */
-static mdlm_status print_text(const job *j, const mdlm_sample *s, mdlm_error *err) {
-    if (j->opt->num_samples > 1) {
-        MD_TRY(md_cli_print(err, "--- sample %lld\n", (long long)s->index));
-    }
-    md_buffer safe = {0};
-    mdlm_status status = MDLM_OK;
-    if (isatty(STDOUT_FILENO)) {
-        status = md_terminal_text(&safe, s->text, s->text_bytes, err);
-        if (status == MDLM_OK) status = md_cli_write(safe.data, safe.size, err);
-        md_buffer_release(&safe);
-    } else {
-        status = md_cli_write(s->text, s->text_bytes, err);
-    }
-    return status == MDLM_OK ? md_cli_write("\n", 1, err) : status;
-}
-
-static mdlm_status print_json(const mdlm_result *result, const mdlm_sample *s, double seconds,
-                              mdlm_error *err) {
-    int steps = 0, count = mdlm_result_count(result);
-    int64_t evaluations = 0;
-    mdlm_result_work(result, &steps, &evaluations);
-    md_json_line line;
-    md_json_begin(&line);
-    md_json_put_int(&line, "index", s->index);
-    md_json_put_text(&line, "text", s->text, s->text_bytes);
-    md_json_put_ids(&line, "ids", s->new_ids, (size_t)s->new_length);
-    md_json_open(&line, "fills", '[');
-    md_json_put_text(&line, NULL, s->new_text, s->new_text_bytes);
-    md_json_close(&line, ']');
-    md_json_put_int(&line, "steps", steps);
-    /* The batch is counted as a whole: each text gets its share. */
-    md_json_put_int(&line, "evaluations", (evaluations + count - 1) / count);
-    md_json_put_real(&line, "seconds", seconds);
-    md_json_put_real(&line, "tokens_per_second", (double)s->new_length * count / seconds);
-    return md_json_end(&line, err);
-}
-
-static mdlm_status print_samples(const job *j, const mdlm_result *result, double seconds,
-                                 mdlm_error *err) {
-    for (int i = 0; i < mdlm_result_count(result); i++) {
-        const mdlm_sample *s = mdlm_result_sample(result, i);
-        if (j->cli->common.json) {
-            MD_TRY(print_json(result, s, seconds, err));
-        } else if (j->opt->ids) {
-            MD_TRY(print_ids(s, err));
-        } else {
-            MD_TRY(print_text(j, s, err));
-        }
-    }
-    return md_cli_flush(err);
+static mdlm_status print(const job *j, const mdlm_result *result, double seconds, mdlm_error *err) {
+    md_samples_form form = j->opt->ids ? MD_SAMPLES_IDS : MD_SAMPLES_TEXT;
+    if (j->cli->common.json) form = MD_SAMPLES_JSON;
+    return md_samples_print(result, form, j->opt->num_samples > 1, seconds, err);
 }
 
 /* One batch of samples, from number `first` of this call on. A cancelled one is printed too. */
 static mdlm_status fill(job *j, int64_t first, int count, mdlm_error *err) {
-    const generate_options *opt = j->opt;
-    mdlm_fill_options fill = mdlm_fill_defaults();
-    fill.sampler = opt->sampler;
-    fill.steps = (int)opt->steps;
-    fill.blocks = j->blocks;
-    fill.temperature = opt->temperature;
-    fill.top_k = (int)opt->top_k;
-    fill.top_p = opt->top_p;
-    fill.samples = count;
-    fill.first_index = opt->first_index + first;
-    fill.seed = (uint64_t)j->cli->common.seed;
-    fill.on_step = on_step;
-    fill.user = &j->view;
-    mdlm_span spans[2] = {{.text = j->prompt.data, .text_bytes = j->prompt.size},
-                          {.hole = j->length}};
-    bool prompted = j->prompt.size > 0;
+    mdlm_fill_options options = j->fill;
+    options.samples = count;
+    options.first_index = j->opt->first_index + first;
+    options.on_step = on_step;
+    options.user = j;
     mdlm_result *result = NULL;
     double start = md_now();
-    mdlm_status status =
-        mdlm_fill(j->model, prompted ? spans : spans + 1, prompted ? 2 : 1, &fill, &result, err);
+    mdlm_status status = mdlm_fill(j->model, j->canvas, j->canvas_count, &options, &result, err);
     double seconds = md_now() - start;
     md_view_clear(&j->view);
     if (status == MDLM_OK || status == MDLM_CANCELLED) {
-        mdlm_status printed = result ? print_samples(j, result, seconds, err) : MDLM_OK;
+        md_cli_drift_add(&j->drift, result);
+        mdlm_status printed = print(j, result, seconds, err);
         if (printed != MDLM_OK)
             status = printed;
         else if (err)
@@ -219,27 +158,41 @@ static mdlm_status fill(job *j, int64_t first, int count, mdlm_error *err) {
     return status;
 }
 
+static mdlm_status fill_all(job *j, mdlm_error *err) {
+    const md_cli *cli = j->cli;
+    bool plain = cli->common.json || cli->common.quiet || j->opt->ids;
+    j->view = md_view_start(j->model, !plain, j->opt->show);
+    md_cli_signals_catch();
+    for (int64_t first = 0; first < j->opt->num_samples; first += AT_ONCE) {
+        int64_t left = j->opt->num_samples - first;
+        MD_TRY(fill(j, first, (int)(left < AT_ONCE ? left : AT_ONCE), err));
+    }
+    if (j->fill.verify_cache) md_cli_drift_note(&j->opt->sampling, &j->drift);
+    return MDLM_OK;
+}
+
 static mdlm_status run(md_cli *cli, mdlm_error *err) {
     job j = {.cli = cli, .opt = cli->settings};
     mdlm_status status = MDLM_OK;
+    if (given(&j, "infill")) MD_GOTO(done, status, check_infill(&j, err));
     MD_GOTO(done, status, read_prompt(&j, err));
     MD_GOTO(done, status, md_cli_load(cli, &j.model, err));
-    MD_GOTO(done, status, plan(&j, err));
+    MD_GOTO(done, status, lay_out(&j, err));
+    MD_GOTO(done, status, settle(&j, err));
     announce(&j);
-    bool plain = cli->common.json || cli->common.quiet || j.opt->ids;
-    j.view = md_view_start(j.model, !plain, j.opt->show);
-    md_cli_signals_catch();
-    for (int64_t first = 0; first < j.opt->num_samples; first += AT_ONCE) {
-        int64_t left = j.opt->num_samples - first;
-        MD_GOTO(done, status, fill(&j, first, (int)(left < AT_ONCE ? left : AT_ONCE), err));
-    }
+    MD_GOTO(done, status, fill_all(&j, err));
 done:
     mdlm_free(j.model);
     md_buffer_release(&j.prompt);
+    md_infill_release(&j.infill);
+    md_cli_tokens_release(&j.tokens);
     return status;
 }
 
-static const md_cli_section sections[] = {{"Text", table}, {NULL, NULL}};
+static const md_cli_section sections[] = {{"Text", table},
+                                          {"Sampling", md_cli_sampling_table},
+                                          {"Constraints", md_cli_constraint_table},
+                                          {NULL, NULL}};
 
 static const md_option_alias aliases[] = {
     {"-p", "prompt"},
@@ -248,7 +201,7 @@ static const md_option_alias aliases[] = {
     {"--n-predict", "length"},
     {"--max-new-tokens", "length"},
     {"--gen-length", "length"},
-    {"--temp", "temperature"},
+    MD_CLI_SAMPLING_ALIASES,
     {NULL, NULL},
 };
 
@@ -259,6 +212,8 @@ const md_command md_cmd_generate = {
     .examples = "  mdlm generate --blocks 8                       the trained length, in 8 blocks\n"
                 "  mdlm generate -p 'Once upon a time' -n 64      64 new tokens after a prompt\n"
                 "  mdlm generate --sampler confidence --steps 16  several tokens a step\n"
+                "  mdlm generate --infill 'To [MASK*5] or not'    fill what is missing\n"
+                "  mdlm generate -n 8 --regex '\\d+-\\d+'           what the text must look like\n"
                 "  mdlm generate --num-samples 4 --json           four texts as JSON lines\n",
     .notes = "The text is followed by one line feed. Several texts come after lines `--- sample K`."
              "\nCtrl-C prints what is there.\n",

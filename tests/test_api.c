@@ -145,7 +145,7 @@ START_TEST(what_makes_no_sense_is_refused) {
     mdlm_fill_options opt = mdlm_fill_defaults();
     assert_fails(mdlm_fill(model, &both, 1, NULL, &result, &err), MDLM_USAGE, "span 1");
     assert_fails(mdlm_fill(model, &none, 1, NULL, &result, &err), MDLM_USAGE, "nothing to fill");
-    assert_fails(mdlm_fill(model, &large, 1, NULL, &result, &err), MDLM_USAGE, "25 new tokens");
+    assert_fails(mdlm_fill(model, &large, 1, NULL, &result, &err), MDLM_USAGE, "25 tokens");
     assert_fails(mdlm_fill(model, &foreign, 1, NULL, &result, &err), MDLM_USAGE, "999");
     opt.blocks = 2;
     assert_fails(mdlm_fill(model, &hole, 1, &opt, &result, &err), MDLM_USAGE, "nearest");
