@@ -14,6 +14,18 @@ static mdlm_status check_size(const char *flag, int64_t value, int64_t max, mdlm
                    (long long)value, (long long)max);
 }
 
+static mdlm_status check_blocks(const md_model_config *c, mdlm_error *err) {
+    MD_TRY(check_size("block-length", c->block_length, c->seq_len, err));
+    if (c->seq_len % c->block_length == 0) return MDLM_OK;
+    int below = c->block_length, above = c->block_length;
+    while (c->seq_len % below != 0) below--;
+    while (c->seq_len % above != 0) above++;
+    return md_fail(err, MDLM_USAGE,
+                   "--block-length %d does not divide --seq-len %d: the nearest that do are %d "
+                   "and %d",
+                   c->block_length, c->seq_len, below, above);
+}
+
 mdlm_status md_model_config_check(const md_model_config *c, mdlm_error *err) {
     MD_TRY(check_size("layers", c->layers, 512, err));
     MD_TRY(check_size("dim", c->dim, 65536, err));
@@ -39,6 +51,7 @@ mdlm_status md_model_config_check(const md_model_config *c, mdlm_error *err) {
     if (!(c->rope_theta > 1) || !(c->norm_eps > 0)) {
         return md_fail(err, MDLM_USAGE, "rope_theta must be above 1 and rms_norm_eps above 0");
     }
+    if (c->sight == MD_SEES_BLOCKS) MD_TRY(check_blocks(c, err));
     if (c->mask_id < 0 || c->mask_id >= c->vocab) {
         return md_fail(err, MDLM_USAGE, "mask token id %d is not in a vocabulary of %d", c->mask_id,
                        c->vocab);
@@ -62,12 +75,22 @@ bool md_model_config_equal(const md_model_config *a, const md_model_config *b) {
 
 /* --- config.json ----------------------------------------------------------------------------- */
 
+/* model_type and the class by what a position sees. Only LLaDA's own have classes elsewhere. */
+static const struct {
+    md_sight sight;
+    const char *type, *architecture;
+} types[] = {
+    {MD_SEES_ALL, "llada", "LLaDAModelLM"},
+    {MD_SEES_BLOCKS, "mdlm_block", "MDLMBlockModelLM"},
+    {MD_SEES_PAST, "mdlm_ar", "MDLMAutoregressiveModelLM"},
+};
+enum { TYPES = sizeof types / sizeof *types };
+
 /* Keys whose value fixes the mathematics. Written as they stand; another value is refused; a
  * missing one is taken as said. */
 static const struct {
     const char *key, *value; /* JSON text */
 } fixed[] = {
-    {"model_type", "\"llada\""},
     {"block_type", "\"llama\""},
     {"layer_norm_type", "\"rms\""},
     {"activation_type", "\"silu\""},
@@ -87,10 +110,9 @@ static mdlm_status check_fixed(const cJSON *root, const char *path, mdlm_error *
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
         const cJSON *found = cJSON_GetObjectItemCaseSensitive(root, fixed[i].key);
         if (!found) continue;
-        bool required_type = i == 0;
         char *text = cJSON_PrintUnformatted(found);
         bool same = text && !strcmp(text, fixed[i].value);
-        if (!same && cJSON_IsNull(found) && !required_type) same = true;
+        if (!same && cJSON_IsNull(found)) same = true;
         if (!same && cJSON_IsFalse(found) && !strcmp(fixed[i].value, "null")) same = true;
         mdlm_status status = MDLM_OK;
         if (!same) {
@@ -124,10 +146,32 @@ static mdlm_status get_id(const cJSON *root, const char *key, const char *path, 
     return MDLM_OK;
 }
 
+/* Sight and block length, by model_type; without one it is LLaDA's. */
+static mdlm_status read_sight(const cJSON *root, const char *path, md_model_config *c,
+                              mdlm_error *err) {
+    const cJSON *found = cJSON_GetObjectItemCaseSensitive(root, "model_type");
+    const char *name = cJSON_GetStringValue(found);
+    int i = 0;
+    while (found && i < TYPES && !(name && !strcmp(name, types[i].type))) i++;
+    if (i == TYPES) {
+        char *text = cJSON_PrintUnformatted(found);
+        mdlm_status status = md_fail(err, MDLM_INPUT,
+                                     "'%s': model_type is %.60s, only \"llada\", \"mdlm_block\" "
+                                     "and \"mdlm_ar\" are supported",
+                                     path, text ? text : "too large");
+        cJSON_free(text);
+        return status;
+    }
+    c->sight = types[i].sight;
+    if (c->sight != MD_SEES_BLOCKS) return MDLM_OK;
+    return get_size(root, "block_length", path, 0, &c->block_length, err);
+}
+
 static mdlm_status read_config(const cJSON *root, const char *path, md_model_config *c,
                                mdlm_error *err) {
     int vocab;
     MD_TRY(check_fixed(root, path, err));
+    MD_TRY(read_sight(root, path, c, err));
     MD_TRY(get_size(root, "d_model", path, 0, &c->dim, err));
     MD_TRY(get_size(root, "n_layers", path, 0, &c->layers, err));
     MD_TRY(get_size(root, "n_heads", path, 0, &c->heads, err));
@@ -188,7 +232,12 @@ static bool add_id(cJSON *root, const char *key, int32_t id) {
 static cJSON *config_object(const md_model_config *c, bool *complete) {
     cJSON *root = cJSON_CreateObject();
     cJSON *classes = cJSON_AddArrayToObject(root, "architectures");
-    bool ok = cJSON_AddItemToArray(classes, cJSON_CreateString("LLaDAModelLM"));
+    int type = 0;
+    while (types[type].sight != c->sight) type++;
+    bool ok = cJSON_AddItemToArray(classes, cJSON_CreateString(types[type].architecture));
+    ok = cJSON_AddStringToObject(root, "model_type", types[type].type) && ok;
+    if (c->sight == MD_SEES_BLOCKS)
+        ok = cJSON_AddNumberToObject(root, "block_length", c->block_length) && ok;
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         ok = cJSON_AddRawToObject(root, fixed[i].key, fixed[i].value) && ok;
     const struct {

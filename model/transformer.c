@@ -1,27 +1,11 @@
-/* model/transformer.c: parameters and forward pass. */
-#include "model/transformer.h"
+/* model/transformer.c: parameters, and their packing for inference. */
+#include "model/transformer_internal.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "tensor/ops.h"
-
-/* q, k, v lie side by side in the slab, and so do gate and up: one product each. */
-typedef struct block {
-    md_tensor *attn_norm, *qkv, *attn_out, *ff_norm, *gate_up, *ff_out;
-} block;
-
-struct md_transformer {
-    md_model_config config;
-    md_params *params;
-    block *blocks;
-    md_tensor *embedding, *final_norm, *head;
-    md_rope_table rope;
-    void **packed; /* [packed_count] weights for inference, see md_transformer_pack */
-    int packed_count;
-};
 
 typedef struct builder {
     md_transformer *net;
@@ -60,7 +44,7 @@ static md_tensor *span(builder *b, int first, int count) {
 
 static void build_block(builder *b, int layer) {
     const md_model_config *c = &b->net->config;
-    block *k = &b->net->blocks[layer];
+    md_block *k = &b->net->blocks[layer];
     int64_t kv = (int64_t)c->kv_heads * (c->dim / c->heads);
     k->attn_norm = param(b, layer, "attn_norm", c->dim, 0);
     int q = declare(b, layer, "q_proj", c->dim, c->dim);
@@ -148,68 +132,6 @@ md_tensor *md_transformer_head(md_transformer *net) {
     return net->head;
 }
 
-/* One block in one pass. */
-typedef struct block_call {
-    const md_transformer *net;
-    const block *block;
-    double dropout;
-} block_call;
-
-/* x [B, T, C] to the same shape. */
-static md_tensor *block_forward(const void *context, md_tape *tape, md_tensor *x) {
-    const block_call *call = context;
-    const md_transformer *net = call->net;
-    const block *k = call->block;
-    const double dropout = call->dropout;
-    const md_model_config *c = &net->config;
-    md_attention_shape shape = {c->heads, c->kv_heads, c->dim / c->heads};
-    md_tensor *n = md_spent(md_rms_norm(tape, x, k->attn_norm, c->norm_eps));
-    md_tensor *qkv = md_linear(tape, n, k->qkv, NULL);
-    qkv = md_rope(tape, qkv, c->heads + c->kv_heads, &net->rope);
-    md_tensor *y = md_attention(tape, qkv, shape);
-    bool drop = dropout > 0 && md_tape_recording(tape);
-    y = md_linear(tape, y, k->attn_out, drop ? NULL : x);
-    if (drop) y = md_add(tape, md_dropout(tape, y, dropout), x);
-    n = md_spent(md_rms_norm(tape, y, k->ff_norm, c->norm_eps));
-    md_tensor *f = md_spent(md_swiglu(tape, md_spent(md_linear(tape, n, k->gate_up, NULL))));
-    f = md_linear(tape, f, k->ff_out, drop ? NULL : y);
-    return drop ? md_add(tape, md_dropout(tape, f, dropout), y) : f;
-}
-
-static md_tensor *record_blocks(const md_transformer *net, md_tape *tape, md_tensor *x,
-                                const md_transformer_training *training) {
-    const size_t layers = (size_t)net->config.layers;
-    block_call *calls = md_tape_alloc(tape, layers, sizeof *calls); /* backward reads them, too */
-    for (size_t i = 0; calls && i < layers; i++) {
-        calls[i] = (block_call){net, &net->blocks[i], training ? training->dropout : 0};
-        x = training && training->checkpoint ? md_checkpoint(tape, block_forward, &calls[i], x)
-                                             : block_forward(&calls[i], tape, x);
-    }
-    return calls ? x : NULL;
-}
-
-/* In place, in memory of one block. */
-static md_tensor *run_blocks(const md_transformer *net, md_tape *tape, md_tensor *x) {
-    for (int i = 0; i < net->config.layers; i++) {
-        const block_call call = {net, &net->blocks[i], 0};
-        md_arena_mark mark = md_tape_mark(tape);
-        md_tensor *y = block_forward(&call, tape, x);
-        if (!y) return NULL;
-        memcpy(x->data, y->data, (size_t)md_tensor_size(x) * sizeof *x->data);
-        md_tape_rewind(tape, mark);
-    }
-    return x;
-}
-
-md_tensor *md_transformer_hidden(md_transformer *net, md_tape *tape, const int32_t *ids, int B,
-                                 int T, const md_transformer_training *training) {
-    int64_t dim[3] = {B, T, net->config.dim};
-    md_tensor *x = md_embedding(tape, net->embedding, ids, (int64_t)B * T);
-    x = md_reshape(tape, x, 3, dim);
-    x = md_tape_recording(tape) ? record_blocks(net, tape, x, training) : run_blocks(net, tape, x);
-    return md_rms_norm(tape, x, net->final_norm, net->config.norm_eps);
-}
-
 /* --- packed weights --------------------------------------------------------------------------- */
 
 static mdlm_status pack_weight(md_transformer *net, md_tensor *w, const md_kernels *k,
@@ -233,55 +155,9 @@ mdlm_status md_transformer_pack(md_transformer *net, const md_kernels *k, mdlm_e
     net->packed = md_alloc((size_t)net->config.layers * 4 + 1, sizeof *net->packed, err);
     if (!net->packed) return MDLM_RUNTIME;
     for (int i = 0; i < net->config.layers; i++) {
-        block *b = &net->blocks[i];
+        md_block *b = &net->blocks[i];
         md_tensor *weights[] = {b->qkv, b->attn_out, b->gate_up, b->ff_out};
         for (int j = 0; j < 4; j++) MD_TRY(pack_weight(net, weights[j], k, err));
     }
     return pack_weight(net, net->head, k, err);
-}
-
-/* --- denoiser -------------------------------------------------------------------------------- */
-
-/* One canvas at a time, so that the tiles of its products do not depend on the others. */
-static mdlm_status canvas_logits(const md_transformer_view *view, md_tensor *hidden,
-                                 const int32_t *rows, int count, float *logits, mdlm_error *err) {
-    md_tensor *h = md_gather_rows(view->tape, hidden, rows, count);
-    md_tensor *y = md_linear(view->tape, h, view->net->head, NULL);
-    if (!y) return md_tape_status(view->tape, err);
-    int64_t size = md_tensor_size(y);
-    for (int64_t i = 0; i < size; i++) logits[i] = (float)y->data[i];
-    return MDLM_OK;
-}
-
-static mdlm_status predict(void *context, const int32_t *ids, int B, int T, const int32_t *rows,
-                           int count, float *logits, mdlm_error *err) {
-    const md_transformer_view *view = context;
-    const md_model_config *c = &view->net->config;
-    for (int64_t i = 0; i < (int64_t)B * T; i++) {
-        if (ids[i] >= 0 && ids[i] < c->vocab) continue;
-        return md_fail(err, MDLM_USAGE, "token id %d is not in a vocabulary of %d", ids[i],
-                       c->vocab);
-    }
-    md_tape_begin(view->tape, false, (md_rng){0});
-    md_tensor *hidden = md_transformer_hidden(view->net, view->tape, ids, B, T, NULL);
-    if (!hidden) return md_tape_status(view->tape, err);
-    for (int first = 0; first < count;) {
-        int end = first, b = rows[first] / T;
-        while (end < count && rows[end] / T == b) end++;
-        md_arena_mark mark = md_tape_mark(view->tape);
-        MD_TRY(canvas_logits(view, hidden, rows + first, end - first,
-                             logits + (size_t)first * c->vocab, err));
-        md_tape_rewind(view->tape, mark);
-        first = end;
-    }
-    return MDLM_OK;
-}
-
-md_denoiser md_transformer_denoiser(md_transformer_view *view) {
-    return (md_denoiser){.context = view,
-                         .vocab = view->net->config.vocab,
-                         .mask_id = view->net->config.mask_id,
-                         .sight = view->net->config.sight,
-                         .block_length = view->net->config.block_length,
-                         .predict = predict};
 }

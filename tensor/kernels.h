@@ -21,7 +21,11 @@ typedef enum md_dtype {
                 inference */
 } md_dtype;
 
-/* C[m,n] = op(A)[m,k] op(B)[k,n], or C += when `add`; op(X) = X or its transpose. */
+/* C[m,n] = op(A)[m,k] op(B)[k,n], or C += when `add`; op(X) = X or its transpose. An element of C
+ * is a sum over k in order, in parts that begin at multiples of (a divisor of) MD_SUM_BLOCK,
+ * wherever it falls in a tile (OpenBLAS's excepted): zeros before and behind change no bit when
+ * those before are a multiple of it. */
+enum { MD_SUM_BLOCK = 512 };
 typedef struct md_gemm {
     bool trans_a, trans_b, add;
     int m, n, k;

@@ -39,25 +39,63 @@ md_tensor *md_gather_rows(md_tape *tape, md_tensor *x, const int32_t *rows, int6
 /* Angles of rotary position embedding: cos and sin [positions, D/2] of p * theta^(-2i/D). */
 typedef struct md_rope_table {
     int positions, D;
+    double theta;
     md_real *cos, *sin;
 } md_rope_table;
 mdlm_status md_rope_table_init(md_rope_table *table, int positions, int D, double theta,
                                mdlm_error *err);
+/* Makes it at least so long; angles that there are stay the same. Not while an operator runs. */
+mdlm_status md_rope_table_reserve(md_rope_table *table, int positions, mdlm_error *err);
 void md_rope_table_release(md_rope_table *table);
 
 /* Rotates the first `heads` heads of every row, rotate-half pairs (i, i + D/2); row t of a
- * sequence gets position t. x [B, T, S], S >= heads * D. In place: the result shares x's data, and
- * x must not be used again. (Su et al. 2021, eq. 34; GPT-NeoX pairing) */
-md_tensor *md_rope(md_tape *tape, md_tensor *x, int heads, const md_rope_table *table);
+ * sequence gets position at.first + t, or at.first + t % at.period unless that is 0 (it divides T).
+ * x [B, T, S], S >= heads * D. In place: the result shares x's data, and x must not be used again.
+ * MDLM_USAGE in the tape when a position is not in the table. (Su et al. 2021, eq. 34; GPT-NeoX
+ * pairing) */
+typedef struct md_rope_positions {
+    int first, period;
+} md_rope_positions;
+md_tensor *md_rope(md_tape *tape, md_tensor *x, int heads, const md_rope_table *table,
+                   md_rope_positions at);
 
-/* Scaled dot-product attention, softmax(q k^T / sqrt(D)) v, every token sees every token of its
- * sequence. qkv [B, T, (H + 2 KV) * D]: H query heads, KV key heads, KV value heads; query head h
+/* Which rows of its sequence a row sees; zero: all. Blocks of `block` rows are counted from the
+ * start, the last may be shorter. The mask is never laid out: products run over what is seen. */
+typedef enum md_mask_kind {
+    MD_MASK_NONE,
+    MD_MASK_BLOCKS, /* up to the end of its own block; causal when `block` is 1 */
+    MD_MASK_PAIRED, /* block diffusion's layout: T/2 noisy rows, then T/2 clean ones. A noisy row
+                       sees those of its own block and the clean rows of earlier blocks, a clean
+                       row the clean rows up to the end of its block (BD3-LM, section 3.3) */
+} md_mask_kind;
+typedef struct md_attention_mask {
+    md_mask_kind kind;
+    int block;  /* unless MD_MASK_NONE */
+    int window; /* >= block: of what it sees, only the last `window` positions up to the end of its
+                   block; 0: all */
+} md_attention_mask;
+
+/* Scaled dot-product attention, softmax(q k^T / sqrt(D)) v over the tokens of the sequence that a
+ * token sees. qkv [B, T, (H + 2 KV) * D]: H query heads, KV key heads, KV value heads; query head h
  * uses key/value head h / (H / KV). Result [B, T, H * D]. Keeps the log-sum-exp only; scores exist
- * for a few query rows at a time. */
+ * for a few query rows at a time. A row's bits do not depend on rows that it does not see. */
 typedef struct md_attention_shape {
     int heads, kv_heads, head_dim;
+    md_attention_mask mask;
 } md_attention_shape;
 md_tensor *md_attention(md_tape *tape, md_tensor *qkv, md_attention_shape shape);
+
+/* The same of rows [first, first + n) of sequences of T tokens, the other keys and values taken
+ * from caches. qkv [B, n, (H + 2 KV) * D]; its keys and values are first stored in the caches.
+ * Result [B, n, H * D], the bits that md_attention gives these rows of the whole sequence where the
+ * kernels' products do not depend on their tiles (all but OpenBLAS's). Without a gradient
+ * (MD_BUG_IF recording); not paired. */
+typedef struct md_attention_cache {
+    md_real *const *kv; /* [B] caches [T, 2 * KV * D]: rotated keys, then values, of every token */
+    int T, first;
+} md_attention_cache;
+md_tensor *md_attention_cached(md_tape *tape, md_tensor *qkv, md_attention_shape shape,
+                               const md_attention_cache *cache);
 
 /* loss = sum over rows of weight[n] * -log softmax(h[n] w^T)[target[n]], the logit of `banned`
  * taken as -infinity (-1: none). h [N, C], w [V, C]; target [N]; weight [N]. Result: a scalar.

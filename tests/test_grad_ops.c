@@ -30,7 +30,8 @@ struct op_case {
         int64_t dim[MD_MAX_RANK];
     } leaf[MAX_LEAVES]; /* rank 0 ends */
     int arg[3];         /* for `build` */
-    int sample;         /* elements of a leaf that are moved one by one; 0: all; -1: none */
+    md_attention_mask mask;
+    int sample; /* elements of a leaf that are moved one by one; 0: all; -1: none */
 };
 
 /* --- the operators --------------------------------------------------------------------------- */
@@ -144,7 +145,7 @@ static md_tensor *rope(md_tape *t, leaves x, const op_case *c) {
     mdlm_error err;
     if (!table.cos) assert_ok(md_rope_table_init(&table, 300, c->arg[1], 100, &err));
     ck_assert_int_eq(table.D, c->arg[1]);
-    return md_rope(t, md_add(t, x[0], x[0]), c->arg[0], &table);
+    return md_rope(t, md_add(t, x[0], x[0]), c->arg[0], &table, (md_rope_positions){0});
 }
 
 /* The leaf itself goes in: its gradient is rotated back before it arrives. */
@@ -152,12 +153,24 @@ static md_tensor *rope_of_a_leaf(md_tape *t, leaves x, const op_case *c) {
     static md_rope_table table;
     mdlm_error err;
     if (!table.cos) assert_ok(md_rope_table_init(&table, 9, c->arg[1], 100, &err));
-    return md_rope(t, x[0], c->arg[0], &table);
+    return md_rope(t, x[0], c->arg[0], &table, (md_rope_positions){0});
+}
+
+/* Positions that begin again, as in block diffusion's pairs, and not at 0. arg: heads, D, period.
+ */
+static md_tensor *rope_again(md_tape *t, leaves x, const op_case *c) {
+    static md_rope_table table;
+    mdlm_error err;
+    if (!table.cos) assert_ok(md_rope_table_init(&table, 200, c->arg[1], 100, &err));
+    const md_rope_positions at = {.first = 3, .period = c->arg[2]};
+    return md_rope(t, md_add(t, x[0], x[0]), c->arg[0], &table, at);
 }
 
 /* arg: heads, kv_heads, head_dim */
 static md_tensor *attention(md_tape *t, leaves x, const op_case *c) {
-    return md_attention(t, x[0], (md_attention_shape){c->arg[0], c->arg[1], c->arg[2]});
+    const md_attention_shape shape = {
+        .heads = c->arg[0], .kv_heads = c->arg[1], .head_dim = c->arg[2], .mask = c->mask};
+    return md_attention(t, x[0], shape);
 }
 
 /* The second attention sees a tensor that has a gradient already. */
@@ -219,6 +232,8 @@ static const op_case cases[] = {
     {"rope", rope, .leaf = {{3, {2, 5, 15}}}, .arg = {3, 4}},
     {"rope, many positions", rope, .leaf = {{3, {2, 259, 5}}}, .arg = {1, 4}, .sample = 40},
     {"rope of a leaf", rope_of_a_leaf, .leaf = {{3, {2, 5, 7}}}, .arg = {1, 6}},
+    {"rope, positions twice", rope_again, .leaf = {{3, {2, 2 * 141, 5}}}, .arg = {1, 4, 141},
+     .sample = 40},
     {"attention", attention, .leaf = {{3, {2, 5, 3 * 3 * 4}}}, .arg = {3, 3, 4}},
     {"attention of one token", attention, .leaf = {{3, {3, 1, 6}}}, .arg = {1, 1, 2}},
     {"attention with grouped heads", attention, .leaf = {{3, {2, 7, (4 + 4) * 3}}},
@@ -230,6 +245,28 @@ static const op_case cases[] = {
      .arg = {2, 1, 2}, .sample = 60},
     {"attention, three query tiles", attention, .leaf = {{3, {1, 257, 6}}}, .arg = {1, 1, 2},
      .sample = 40},
+    {"causal attention", attention, .leaf = {{3, {2, 7, (4 + 4) * 2}}}, .arg = {4, 2, 2},
+     .mask = {MD_MASK_BLOCKS, .block = 1}},
+    {"causal attention, two query tiles", attention, .leaf = {{3, {1, 133, (2 + 2) * 2}}},
+     .arg = {2, 1, 2}, .mask = {MD_MASK_BLOCKS, .block = 1}, .sample = 60},
+    {"causal attention with a window", attention, .leaf = {{3, {1, 9, (2 + 2) * 2}}},
+     .arg = {2, 1, 2}, .mask = {MD_MASK_BLOCKS, .block = 1, .window = 4}},
+    {"block-causal attention", attention_twice, .leaf = {{3, {2, 11, (2 + 2) * 2}}},
+     .arg = {2, 1, 2}, .mask = {MD_MASK_BLOCKS, .block = 4}},
+    {"block-causal attention, two query tiles", attention, .leaf = {{3, {1, 263, (2 + 2) * 2}}},
+     .arg = {2, 1, 2}, .mask = {MD_MASK_BLOCKS, .block = 30}, .sample = 60},
+    {"block-causal attention with a window", attention, .leaf = {{3, {1, 141, (2 + 2) * 2}}},
+     .arg = {2, 1, 2}, .mask = {MD_MASK_BLOCKS, .block = 10, .window = 25}, .sample = 60},
+    {"paired attention", attention_twice, .leaf = {{3, {2, 2 * 7, (4 + 4) * 2}}}, .arg = {4, 2, 2},
+     .mask = {MD_MASK_PAIRED, .block = 3}},
+    {"paired attention in blocks of one", attention, .leaf = {{3, {1, 2 * 5, (2 + 2) * 2}}},
+     .arg = {2, 1, 2}, .mask = {MD_MASK_PAIRED, .block = 1}},
+    {"paired attention of one block", attention, .leaf = {{3, {1, 2 * 5, (2 + 2) * 2}}},
+     .arg = {2, 1, 2}, .mask = {MD_MASK_PAIRED, .block = 5}},
+    {"paired attention, four query tiles", attention, .leaf = {{3, {1, 2 * 151, (2 + 2) * 2}}},
+     .arg = {2, 1, 2}, .mask = {MD_MASK_PAIRED, .block = 50}, .sample = 60},
+    {"paired attention with a window", attention, .leaf = {{3, {1, 2 * 13, (2 + 2) * 2}}},
+     .arg = {2, 1, 2}, .mask = {MD_MASK_PAIRED, .block = 4, .window = 6}},
     {"cross_entropy", cross_entropy, .leaf = {{2, {6, 5}}, {2, {7, 5}}}, .arg = {-1}},
     {"cross_entropy with a banned id", cross_entropy, .leaf = {{3, {2, 3, 5}}, {2, {7, 5}}},
      .arg = {6}},

@@ -88,6 +88,8 @@ START_TEST(a_failed_step_ends_in_one_error_and_the_next_step_starts_afresh) {
 }
 END_TEST
 
+static const md_attention_shape one_head = {.heads = 1, .kv_heads = 1, .head_dim = 2};
+
 START_TEST(operators_pass_null_on_without_an_error_of_their_own) {
     fixture f;
     mdlm_error err = {0};
@@ -108,8 +110,8 @@ START_TEST(operators_pass_null_on_without_an_error_of_their_own) {
     ck_assert(!md_add(f.tape, NULL, x));
     ck_assert(!md_add(f.tape, x, NULL));
     ck_assert(!md_dropout(f.tape, NULL, 0.5));
-    ck_assert(!md_rope(f.tape, NULL, 1, &table));
-    ck_assert(!md_attention(f.tape, NULL, (md_attention_shape){1, 1, 2}));
+    ck_assert(!md_rope(f.tape, NULL, 1, &table, (md_rope_positions){0}));
+    ck_assert(!md_attention(f.tape, NULL, one_head));
     ck_assert(!md_reshape(f.tape, NULL, 1, (int64_t[]){4}));
     ck_assert(!md_linear_cross_entropy(f.tape, NULL, x, &args));
     ck_assert(!md_linear_cross_entropy(f.tape, x, NULL, &args));
@@ -142,7 +144,7 @@ START_TEST(after_an_error_every_operator_returns_null) {
     ck_assert(!md_swiglu(f.tape, x));
     ck_assert(!md_add(f.tape, x, x));
     ck_assert(!md_dropout(f.tape, x, 0.5));
-    ck_assert(!md_attention(f.tape, x, (md_attention_shape){1, 1, 2}));
+    ck_assert(!md_attention(f.tape, x, one_head));
     ck_assert(!md_reshape(f.tape, x, 1, (int64_t[]){12}));
     ck_assert(!md_linear_cross_entropy(f.tape, x, w, &args));
     ck_assert(!md_dot_constant(f.tape, x, ones));

@@ -40,6 +40,7 @@ enum { MR = 12 };
 enum { MR = 6 };
 #endif
 enum { NR = 2 * SIMD_LANES, KU = 256, KC = KU * UNIT, MC = 264 };
+_Static_assert((int)MD_SUM_BLOCK % (int)KC == 0, "see tensor/kernels.h");
 
 /* Where a tile of sums goes: c = sums, or c += sums. */
 typedef struct micro_out {

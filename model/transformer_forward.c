@@ -1,0 +1,163 @@
+/* model/transformer_forward.c: from ids to hidden states: whole canvases, block diffusion's pairs,
+ * and some rows of canvases whose other keys and values are in caches. */
+#include <string.h>
+
+#include "model/transformer_internal.h"
+
+/* How a pass differs from others of the same network. */
+typedef struct network_pass {
+    md_attention_mask mask;
+    md_rope_positions positions;
+    const md_cached_rows *cached; /* NULL: everything is computed */
+} network_pass;
+
+/* One block in one pass. */
+typedef struct block_call {
+    const md_transformer *net;
+    int layer;
+    double dropout;
+    network_pass pass;
+} block_call;
+
+static md_tensor *attend(const block_call *call, md_tape *tape, md_tensor *qkv) {
+    const md_model_config *c = &call->net->config;
+    const md_cached_rows *cached = call->pass.cached;
+    const md_attention_shape shape = {.heads = c->heads,
+                                      .kv_heads = c->kv_heads,
+                                      .head_dim = c->dim / c->heads,
+                                      .mask = call->pass.mask};
+    if (!cached) return md_attention(tape, qkv, shape);
+    md_real **kv = md_tape_alloc(tape, (size_t)cached->B, sizeof *kv);
+    int64_t before = (int64_t)call->layer * cached->T * 2 * c->kv_heads * shape.head_dim;
+    for (int b = 0; kv && b < cached->B; b++) kv[b] = cached->kv[b] + before;
+    const md_attention_cache cache = {.kv = kv, .T = cached->T, .first = cached->first};
+    return kv ? md_attention_cached(tape, qkv, shape, &cache) : NULL;
+}
+
+/* x [B, T, C] to the same shape. */
+static md_tensor *block_forward(const void *context, md_tape *tape, md_tensor *x) {
+    const block_call *call = context;
+    const md_transformer *net = call->net;
+    const md_block *k = &net->blocks[call->layer];
+    const double dropout = call->dropout;
+    const md_model_config *c = &net->config;
+    md_tensor *n = md_spent(md_rms_norm(tape, x, k->attn_norm, c->norm_eps));
+    md_tensor *qkv = md_linear(tape, n, k->qkv, NULL);
+    qkv = md_rope(tape, qkv, c->heads + c->kv_heads, &net->rope, call->pass.positions);
+    md_tensor *y = attend(call, tape, qkv);
+    bool drop = dropout > 0 && md_tape_recording(tape);
+    y = md_linear(tape, y, k->attn_out, drop ? NULL : x);
+    if (drop) y = md_add(tape, md_dropout(tape, y, dropout), x);
+    n = md_spent(md_rms_norm(tape, y, k->ff_norm, c->norm_eps));
+    md_tensor *f = md_spent(md_swiglu(tape, md_spent(md_linear(tape, n, k->gate_up, NULL))));
+    f = md_linear(tape, f, k->ff_out, drop ? NULL : y);
+    return drop ? md_add(tape, md_dropout(tape, f, dropout), y) : f;
+}
+
+static md_tensor *record_blocks(const md_transformer *net, md_tape *tape, md_tensor *x,
+                                network_pass pass, const md_transformer_training *training) {
+    const size_t layers = (size_t)net->config.layers;
+    block_call *calls = md_tape_alloc(tape, layers, sizeof *calls); /* backward reads them, too */
+    for (size_t i = 0; calls && i < layers; i++) {
+        calls[i] = (block_call){net, (int)i, training ? training->dropout : 0, pass};
+        x = training && training->checkpoint ? md_checkpoint(tape, block_forward, &calls[i], x)
+                                             : block_forward(&calls[i], tape, x);
+    }
+    return calls ? x : NULL;
+}
+
+/* In place, in memory of one block. */
+static md_tensor *run_blocks(const md_transformer *net, md_tape *tape, md_tensor *x,
+                             network_pass pass) {
+    for (int i = 0; i < net->config.layers; i++) {
+        const block_call call = {net, i, 0, pass};
+        md_arena_mark mark = md_tape_mark(tape);
+        md_tensor *y = block_forward(&call, tape, x);
+        if (!y) return NULL;
+        memcpy(x->data, y->data, (size_t)md_tensor_size(x) * sizeof *x->data);
+        md_tape_rewind(tape, mark);
+    }
+    return x;
+}
+
+/* Hidden states of the input tokens [B, rows]. */
+static md_tensor *hidden_of(md_transformer *net, md_tape *tape, const int32_t *input,
+                            const int64_t size[2], network_pass pass,
+                            const md_transformer_training *training) {
+    const int64_t dim[3] = {size[0], size[1], net->config.dim};
+    if (!input) return NULL;
+    md_tensor *x = md_embedding(tape, net->embedding, input, size[0] * size[1]);
+    x = md_reshape(tape, x, 3, dim);
+    x = md_tape_recording(tape) ? record_blocks(net, tape, x, pass, training)
+                                : run_blocks(net, tape, x, pass);
+    return md_rms_norm(tape, x, net->final_norm, net->config.norm_eps);
+}
+
+/* Positions up to T, where the network takes more than it was trained on; false on failure. */
+static bool reach(md_transformer *net, md_tape *tape, int T) {
+    mdlm_error err;
+    if (net->config.sight == MD_SEES_ALL || T <= net->rope.positions) return true;
+    if (md_rope_table_reserve(&net->rope, T, &err) == MDLM_OK) return true;
+    md_tape_fail(tape, err.status, "%s", err.message);
+    return false;
+}
+
+static md_attention_mask mask_of(const md_model_config *c, md_mask_kind kind) {
+    if (c->sight == MD_SEES_ALL) return (md_attention_mask){.kind = MD_MASK_NONE};
+    return (md_attention_mask){.kind = kind,
+                               .block = c->sight == MD_SEES_PAST ? 1 : c->block_length,
+                               .window = c->seq_len};
+}
+
+/* What goes in at positions [first, end) of canvases ids [B, T]: the ids themselves, or, where a
+ * position sees the past alone, those before them. */
+static const int32_t *input_of(const md_transformer *net, md_tape *tape, const int32_t *ids,
+                               const md_cached_rows *rows) {
+    const size_t T = (size_t)rows->T, first = (size_t)rows->first, n = (size_t)rows->end - first;
+    const bool past = net->config.sight == MD_SEES_PAST;
+    if (!past && n == T) return ids;
+    int32_t *input = md_tape_alloc(tape, (size_t)rows->B * n, sizeof *input);
+    for (size_t b = 0; input && b < (size_t)rows->B; b++) {
+        for (size_t i = 0; i < n; i++) {
+            size_t at = b * T + first + i;
+            bool start = past && first + i == 0;
+            input[b * n + i] = start ? net->config.mask_id : ids[at - past];
+        }
+    }
+    return input;
+}
+
+md_tensor *md_transformer_hidden(md_transformer *net, md_tape *tape, const int32_t *ids, int B,
+                                 int T, const md_transformer_training *training) {
+    const md_cached_rows all = {.B = B, .T = T, .end = T};
+    const network_pass whole = {.mask = mask_of(&net->config, MD_MASK_BLOCKS)};
+    if (!reach(net, tape, T)) return NULL;
+    const int32_t *input = input_of(net, tape, ids, &all);
+    return hidden_of(net, tape, input, (int64_t[]){B, T}, whole, training);
+}
+
+md_tensor *md_transformer_paired_hidden(md_transformer *net, md_tape *tape, const int32_t *noisy,
+                                        const int32_t *clean, int B, int T,
+                                        const md_transformer_training *training) {
+    const network_pass paired = {.mask = mask_of(&net->config, MD_MASK_PAIRED),
+                                 .positions = {.period = T}};
+    const size_t n = (size_t)T;
+    MD_BUG_IF(net->config.sight != MD_SEES_BLOCKS);
+    if (!reach(net, tape, T)) return NULL;
+    int32_t *input = md_tape_alloc(tape, 2 * n * (size_t)B, sizeof *input);
+    for (size_t b = 0; input && b < (size_t)B; b++) {
+        memcpy(input + 2 * b * n, noisy + b * n, n * sizeof *input);
+        memcpy(input + (2 * b + 1) * n, clean + b * n, n * sizeof *input);
+    }
+    return hidden_of(net, tape, input, (int64_t[]){B, 2 * (int64_t)T}, paired, training);
+}
+
+md_tensor *md_transformer_cached_hidden(md_transformer *net, md_tape *tape, const int32_t *ids,
+                                        const md_cached_rows *rows) {
+    const network_pass cached = {.mask = mask_of(&net->config, MD_MASK_BLOCKS),
+                                 .positions = {.first = rows->first},
+                                 .cached = rows};
+    if (!reach(net, tape, rows->T)) return NULL;
+    const int32_t *input = input_of(net, tape, ids, rows);
+    return hidden_of(net, tape, input, (int64_t[]){rows->B, rows->end - rows->first}, cached, NULL);
+}
