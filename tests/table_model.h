@@ -88,6 +88,44 @@ static inline double table_p(const table_model *m, int code, int j, int v) {
     return exp((double)m->logits[code][j][v]) / sum;
 }
 
+/* The canvas that the blocks before position `first` and the noise of [first, end) make, what comes
+ * after being masked: all that a model of blocks sees there. */
+static inline int table_block_code(const int32_t *clean, const int32_t *noisy, int first, int end) {
+    int32_t canvas[TABLE_T];
+    for (int j = 0; j < TABLE_T; j++)
+        canvas[j] = j < first ? clean[j] : j < end ? noisy[j] : TABLE_MASK;
+    return table_code(canvas);
+}
+
+/* The likelihood bound of one block [first, end), exactly: the integral over p of
+ * (1/p) p^l (1-p)^(L-l) for a set of l masked out of L open tokens is B(l, L-l+1) = (l-1)! (L-l)! /
+ * L!. With keep[j] position j is always visible; NULL: none. A block that ends before the canvas
+ * does not see what follows. */
+static inline double table_bound(const table_model *m, const int32_t *ids, const uint8_t *keep,
+                                 int first, int end) {
+    double sum = 0;
+    int open = 0;
+    for (int j = first; j < end; j++) open += !(keep && keep[j]);
+    for (int set = 1; set < 1 << TABLE_T; set++) {
+        int32_t noisy[TABLE_T];
+        int l = 0;
+        bool allowed = true;
+        double loss = 0;
+        for (int j = 0; j < TABLE_T; j++) {
+            bool masked = set >> j & 1;
+            noisy[j] = masked ? TABLE_MASK : ids[j];
+            l += masked;
+            allowed = allowed && !(masked && (j < first || j >= end || (keep && keep[j])));
+        }
+        if (!allowed) continue;
+        int code = table_block_code(ids, noisy, first, end);
+        for (int j = 0; j < TABLE_T; j++)
+            if (set >> j & 1) loss -= log(table_p(m, code, j, ids[j]));
+        sum += loss * exp(lgamma(l) + lgamma(open - l + 1) - lgamma(open + 1));
+    }
+    return sum;
+}
+
 /* Upper tail of the chi-square law: Q(dof/2, x/2), by series or by continued fraction (Numerical
  * Recipes 6.2). */
 static inline double chi_square_tail(double x, int dof) {

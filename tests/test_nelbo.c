@@ -19,29 +19,8 @@ int posix_memalign(void **out, size_t alignment, size_t bytes) {
     return *out ? 0 : ENOMEM;
 }
 
-/* The bound of nelbo.h, exactly: the integral over p of (1/p) p^l (1-p)^(L-l) for a set of l masked
- * out of L open tokens is B(l, L-l+1) = (l-1)! (L-l)! / L!. */
 static double exact_nelbo(const int32_t *ids, const uint8_t *keep) {
-    double sum = 0;
-    int open = 0;
-    for (int j = 0; j < TABLE_T; j++) open += !(keep && keep[j]);
-    for (int set = 1; set < 1 << TABLE_T; set++) {
-        int32_t noisy[TABLE_T];
-        int l = 0;
-        bool allowed = true;
-        double loss = 0;
-        for (int j = 0; j < TABLE_T; j++) {
-            bool masked = set >> j & 1;
-            noisy[j] = masked ? TABLE_MASK : ids[j];
-            l += masked;
-            allowed = allowed && !(masked && keep && keep[j]);
-        }
-        if (!allowed) continue;
-        for (int j = 0; j < TABLE_T; j++)
-            if (set >> j & 1) loss -= log(table_p(&model, table_code(noisy), j, ids[j]));
-        sum += loss * exp(lgamma(l) + lgamma(open - l + 1) - lgamma(open + 1));
-    }
-    return sum;
+    return table_bound(&model, ids, keep, 0, TABLE_T);
 }
 
 static md_likelihood_report estimate(const md_likelihood_options *opt,
