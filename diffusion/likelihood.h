@@ -35,12 +35,13 @@
  * u).
  *
  * Standard error of masks. Even spreading removes the variance that the noise level r (u, or l/L)
- * explains, so the naive variance over draws would overstate the error. We regress x on
- * (r, r^2, r^3), times the tokens of the unit, with one intercept per unit, and report the residual
- * variance, corrected for its degrees of freedom. With N(K-1) < 7 of them there are fewer
- * regressors, with N(K-1) < 3 none, which errs on the large side. Evenly spread times still miss
- * the mean of the fitted curve by an amount that is known; its square is added, which matters for a
- * few draws of one long text. Four times the draws halve the error.
+ * explains, so the naive variance over draws would overstate the error. We regress x on an
+ * intercept and a multiple of r of each unit's own and, common to all units, on r^2 and r^3 times
+ * the tokens of the unit, and report the residual variance, corrected for its degrees of freedom.
+ * With fewer than 4 draws the multiple of r is common, too; with few degrees of freedom in all
+ * there are fewer regressors, down to none, which errs on the large side. Evenly spread times still
+ * miss the mean of the fitted curve by an amount that is known; its square is added, which matters
+ * for a few draws of one long text. Four times the draws halve the error.
  * Standard error of documents: of the ratio estimator sum(nats)/sum(tokens) over groups.
  *
  * Masks are keyed by (seed, draw, sequence number, position), times by (seed, draw, draws, unit).
@@ -81,16 +82,21 @@ typedef struct md_likelihood_batch {
                                evaluation; NULL: each sequence is its own group */
 } md_likelihood_batch;
 
+/* Sums of products within units of x and b_m = tokens * r^m, scaled to the variance of `nats`. */
+typedef struct md_scatter {
+    double xx, bx[3], bb[3][3];
+    int64_t dof;
+} md_scatter;
+
 /* Running sums; initialise with {0}. */
 typedef struct md_likelihood {
     double nats; /* sum over sequences of the mean over draws */
     int64_t tokens, sequences;
-    int64_t drawn;                 /* units whose noise was drawn */
-    int64_t dof;                   /* sum over them of draws - 1 */
-    double sxx, sbx[3], sbb[3][3]; /* within-unit sums of products of x and of tokens (r, r^2, r^3),
-                                      scaled so that sxx is the naive variance of `nats` */
-    double miss[3];                /* sum over units of tokens (mean r^m - E r^m), m = 1..3 */
-    int64_t group;                 /* the open group and its sums */
+    int64_t drawn;       /* units whose noise was drawn */
+    md_scatter centred;  /* about the means of a unit */
+    md_scatter straight; /* about a straight line in r of each unit; draws >= 4 */
+    double miss[3];      /* sum over units of tokens (mean r^m - E r^m), m = 1..3 */
+    int64_t group;       /* the open group and its sums */
     double group_nats;
     int64_t group_tokens;
     bool group_open;

@@ -26,30 +26,58 @@ static md_level draw_level(const unit_part *p, int k) {
     return md_level_of(opt->method, md_level_time(opt->seed, opt->draws, p->unit, k), p->open);
 }
 
-/* Within-unit sums of products. x / K is what a draw adds to `nats`; K / (K - 1) makes the sum of
- * their squared deviations an unbiased variance. */
-static void add_scatter(md_likelihood *sum, const unit_part *p, double mean) {
+/* Adds scale times the products of (x, b), one draw's. */
+static void add_products(md_scatter *s, double scale, double x, const double *b) {
+    s->xx += scale * x * x;
+    for (int m = 0; m < 3; m++) {
+        s->bx[m] += scale * b[m] * x;
+        for (int n = 0; n < 3; n++) s->bb[m][n] += scale * b[m] * b[n];
+    }
+}
+
+/* x / K is what a draw adds to `nats`; K / dof makes the sum of their squared deviations an
+ * unbiased variance, whether they deviate from a mean (K - 1) or from a line (K - 2). */
+static double scatter_scale(int K, int dof) {
+    return 1.0 / ((double)K * dof);
+}
+
+/* One draw: x and tokens (r, r^2, r^3), less `centre` (x last). */
+static void deviate(const unit_part *p, int k, const double centre[4], double out[4]) {
+    double r = draw_level(p, k).share, n = p->tokens;
+    out[0] = n * r - centre[0];
+    out[1] = n * r * r - centre[1];
+    out[2] = n * r * r * r - centre[2];
+    out[3] = draw_sum(p, k) - centre[3];
+}
+
+static void add_scatter(md_likelihood *sum, const unit_part *p) {
     int K = p->losses->draws;
-    double centre[3] = {0}, n = p->tokens;
+    double centre[4] = {0}, zero[4] = {0}, d[4], slope[4] = {0}, squares = 0;
+    md_level level = draw_level(p, 0);
     sum->drawn++;
     if (K < 2) return;
     for (int k = 0; k < K; k++) {
-        double r = draw_level(p, k).share;
-        centre[0] += r / K, centre[1] += r * r / K, centre[2] += r * r * r / K;
+        deviate(p, k, zero, d);
+        for (int m = 0; m < 4; m++) centre[m] += d[m] / K;
     }
     for (int k = 0; k < K; k++) {
-        double r = draw_level(p, k).share, scale = 1.0 / (K * (K - 1.0));
-        double b[3] = {r - centre[0], r * r - centre[1], r * r * r - centre[2]};
-        double x = draw_sum(p, k) - mean;
-        sum->sxx += scale * x * x;
-        for (int m = 0; m < 3; m++) {
-            sum->sbx[m] += scale * n * b[m] * x;
-            for (int j = 0; j < 3; j++) sum->sbb[m][j] += scale * n * n * b[m] * b[j];
-        }
+        deviate(p, k, centre, d);
+        add_products(&sum->centred, scatter_scale(K, K - 1), d[3], d);
+        for (int m = 1; m < 4; m++) slope[m] += d[0] * d[m];
+        squares += d[0] * d[0];
     }
-    md_level level = draw_level(p, 0);
-    for (int m = 0; m < 3; m++) sum->miss[m] += n * (centre[m] - md_level_moment(&level, m + 1));
-    sum->dof += K - 1;
+    sum->centred.dof += K - 1;
+    for (int m = 0; m < 3; m++)
+        sum->miss[m] += centre[m] - p->tokens * md_level_moment(&level, m + 1);
+    if (K < 4) return;
+    for (int m = 1; m < 4; m++) slope[m] = squares > 0 ? slope[m] / squares : 0;
+    for (int k = 0; k < K; k++) {
+        deviate(p, k, centre, d);
+        for (int m = 1; m < 4; m++) d[m] -= slope[m] * d[0];
+        d[0] = 0;
+        add_products(&sum->straight, scatter_scale(K, K - 2), d[3], d);
+    }
+    sum->straight.dof += K - 2;
 }
 
 static void close_group(md_likelihood *sum) {
@@ -82,7 +110,7 @@ double md_losses_fold(const md_losses *l, int i, int first, int end, md_likeliho
         p.tokens = md_likelihood_open(batch, i, p.first, p.end, NULL);
         if (p.tokens == 0) continue;
         for (int k = 0; k < l->draws; k++) mean += draw_sum(&p, k) / l->draws;
-        if (!l->exact) add_scatter(sum, &p, mean);
+        if (!l->exact) add_scatter(sum, &p);
         nats += mean;
         tokens += p.tokens;
     }
@@ -97,33 +125,45 @@ double md_losses_fold(const md_losses *l, int i, int first, int end, md_likeliho
     return nats;
 }
 
-/* Variance of `nats` from masks: what is left of sxx after eliminating the regressors in turn, and
- * the square of what the fitted curve says the times missed. A regressor that the earlier ones
- * explain is passed over: u^2, when all draws are u and 1-u. */
-static double mask_variance(const md_likelihood *sum) {
-    double a[4][4] = {{0}}, slope[3] = {0}, miss = 0;
-    int degree = sum->dof >= 7 ? 3 : (int)((sum->dof - 1) / 2), used = 0;
+/* Regresses x on the first `degree` of b, eliminating them in turn; what is left of xx, corrected
+ * for its degrees of freedom. A regressor that the earlier ones explain is passed over, with slope
+ * 0: u^2, when all draws are u and 1-u. */
+static double regress(const md_scatter *s, int degree, double slope[3]) {
+    double a[4][4] = {{0}};
+    bool used[3] = {false};
+    int64_t dof = s->dof;
     for (int m = 0; m < 3; m++) {
-        for (int n = 0; n < 3; n++) a[m][n] = sum->sbb[m][n];
-        a[m][3] = a[3][m] = sum->sbx[m];
+        for (int n = 0; n < 3; n++) a[m][n] = s->bb[m][n];
+        a[m][3] = a[3][m] = s->bx[m];
+        slope[m] = 0;
     }
-    a[3][3] = sum->sxx;
+    a[3][3] = s->xx;
     for (int m = 0; m < degree; m++) {
-        if (!(a[m][m] > 1e-9 * sum->sbb[m][m])) continue;
+        used[m] = a[m][m] > 1e-9 * s->bb[m][m];
+        if (!used[m]) continue;
+        dof--;
         for (int row = m + 1; row < 4; row++) {
             double factor = a[row][m] / a[m][m];
             for (int n = m; n < 4; n++) a[row][n] -= factor * a[m][n];
         }
-        slope[m] = 1; /* in use */
-        used++;
     }
     for (int m = degree - 1; m >= 0; m--) {
-        if (slope[m] == 0) continue;
-        slope[m] = a[m][3] / a[m][m];
-        for (int n = m + 1; n < 3; n++) slope[m] -= slope[n] * a[m][n] / a[m][m];
-        miss += slope[m] * sum->miss[m];
+        if (!used[m]) continue;
+        slope[m] = a[m][3];
+        for (int n = m + 1; n < 3; n++) slope[m] -= slope[n] * a[m][n];
+        slope[m] /= a[m][m];
     }
-    double residual = fmax(a[3][3], 0.0) * (double)sum->dof / (double)(sum->dof - used);
+    return fmax(a[3][3], 0.0) * (double)s->dof / (double)dof;
+}
+
+/* Variance of `nats` from masks: the residual's, and the square of what the fitted curve says the
+ * times missed. At least half of the degrees of freedom are left to the residual, up to 3. */
+static double mask_variance(const md_likelihood *sum) {
+    const md_scatter *c = &sum->centred, *s = &sum->straight;
+    double slope[3], unused[3], miss = 0;
+    double residual = regress(c, c->dof >= 7 ? 3 : (int)((c->dof - 1) / 2), slope);
+    if (s->dof > 0) residual = regress(s, s->dof >= 6 ? 3 : (int)(s->dof / 2), unused);
+    for (int m = 0; m < 3; m++) miss += slope[m] * sum->miss[m];
     return residual + miss * miss;
 }
 
@@ -135,7 +175,9 @@ md_likelihood_report md_likelihood_finish(const md_likelihood *sum) {
     double n = (double)all.tokens, groups = (double)all.groups;
     if (all.tokens < 1) return report;
     report.nats_per_token = all.nats / n;
-    report.stderr_mc = all.drawn == 0 ? 0 : all.dof > 0 ? sqrt(mask_variance(&all)) / n : NAN;
+    report.stderr_mc = all.drawn == 0        ? 0
+                       : all.centred.dof > 0 ? sqrt(mask_variance(&all)) / n
+                                             : NAN;
     report.stderr_data = NAN;
     if (all.groups > 1) {
         double r = report.nats_per_token;
