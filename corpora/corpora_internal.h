@@ -2,7 +2,7 @@
  *
  *     sources.c   paths -> the files to read (folders opened up)
  *     input.c     one file -> bytes (plain or .gz)
- *     jsonl.c     bytes -> the documents of a .jsonl file
+ *     jsonl.c     bytes -> the values, and the documents, of a .jsonl file
  *     reader.c    files -> documents in pieces of at most MD_PIECE_BYTES
  *     survey.c    a pass over the documents: sizes, hashes, who goes to validation
  *     pack.c      a second pass: token ids into the two parts of a folder
@@ -68,7 +68,13 @@ typedef struct md_jsonl { /* init with {0} */
     cJSON *object;
 } md_jsonl;
 
-/* The text of the next document that is not empty, owned by the reader until the next call; *text
+/* The value on the next line that is not blank, owned by the reader until the next call; *value is
+ * NULL at the end of the input. MDLM_INPUT names the line. */
+mdlm_status md_jsonl_value(md_jsonl *j, md_input *input, const cJSON **value, mdlm_error *err);
+/* A string of the object read last; MDLM_INPUT, with the line, when there is none. */
+mdlm_status md_jsonl_text(const md_jsonl *j, const md_input *input, const char *key,
+                          const char **text, mdlm_error *err);
+/* "text" of the next object where it is not empty, owned by the reader until the next call; *text
  * is NULL at the end of the input. */
 mdlm_status md_jsonl_next(md_jsonl *j, md_input *input, const char **text, mdlm_error *err);
 void md_jsonl_release(md_jsonl *j);

@@ -1,4 +1,4 @@
-/* corpora/jsonl.c: one JSON object per line, the document in its member "text". */
+/* corpora/jsonl.c: one JSON value per line; of a corpus, an object with the document in "text". */
 #include <string.h>
 
 #include "base/memory.h"
@@ -51,7 +51,7 @@ static bool has_nul(const md_buffer *line) {
     return false;
 }
 
-static mdlm_status parse_line(md_jsonl *j, const char *path, const char **text, mdlm_error *err) {
+static mdlm_status parse_line(md_jsonl *j, const char *path, mdlm_error *err) {
     long long number = (long long)j->number;
     if (has_nul(&j->line)) {
         return md_fail(err, MDLM_INPUT, "'%s' line %lld holds a NUL character", path, number);
@@ -60,32 +60,48 @@ static mdlm_status parse_line(md_jsonl *j, const char *path, const char **text, 
     if (status == MDLM_INPUT) {
         return md_fail(err, MDLM_INPUT, "'%s' line %lld is not valid JSON", path, number);
     }
-    if (status != MDLM_OK) return status;
-    const cJSON *member = NULL;
-    if (cJSON_IsObject(j->object)) member = cJSON_GetObjectItemCaseSensitive(j->object, "text");
-    if (!cJSON_IsString(member)) {
-        return md_fail(err, MDLM_INPUT, "'%s' line %lld: expected an object with a string \"text\"",
-                       path, number);
-    }
-    *text = member->valuestring;
-    return MDLM_OK;
+    return status;
 }
 
-mdlm_status md_jsonl_next(md_jsonl *j, md_input *input, const char **text, mdlm_error *err) {
+mdlm_status md_jsonl_value(md_jsonl *j, md_input *input, const cJSON **value, mdlm_error *err) {
     if (!j->chunk) {
         j->chunk = md_alloc(MD_PIECE_BYTES, 1, err);
         if (!j->chunk) return MDLM_RUNTIME;
     }
-    *text = NULL;
-    while (!*text || !**text) {
-        bool end = false;
-        cJSON_Delete(j->object);
-        j->object = NULL;
-        *text = NULL;
-        MD_TRY(next_line(j, input, &end, err));
-        if (end) return MDLM_OK;
-        if (!is_blank(&j->line)) MD_TRY(parse_line(j, input->path, text, err));
+    cJSON_Delete(j->object);
+    j->object = NULL;
+    bool end = false;
+    do MD_TRY(next_line(j, input, &end, err));
+    while (!end && is_blank(&j->line));
+    if (!end) MD_TRY(parse_line(j, input->path, err));
+    *value = j->object;
+    return MDLM_OK;
+}
+
+mdlm_status md_jsonl_next(md_jsonl *j, md_input *input, const char **text, mdlm_error *err) {
+    const char *found = NULL;
+    while (!found || !*found) {
+        const cJSON *value = NULL;
+        MD_TRY(md_jsonl_value(j, input, &value, err));
+        if (!value) {
+            *text = NULL;
+            return MDLM_OK;
+        }
+        MD_TRY(md_jsonl_text(j, input, "text", &found, err));
     }
+    *text = found;
+    return MDLM_OK;
+}
+
+mdlm_status md_jsonl_text(const md_jsonl *j, const md_input *input, const char *key,
+                          const char **text, mdlm_error *err) {
+    const cJSON *member = NULL;
+    if (cJSON_IsObject(j->object)) member = cJSON_GetObjectItemCaseSensitive(j->object, key);
+    if (!cJSON_IsString(member)) {
+        return md_fail(err, MDLM_INPUT, "'%s' line %lld: expected an object with a string \"%s\"",
+                       input->path, (long long)j->number, key);
+    }
+    *text = member->valuestring;
     return MDLM_OK;
 }
 
