@@ -134,6 +134,9 @@ typedef struct md_split { /* init with {0} */
 /* First pass over `paths`. `split` may be NULL. */
 mdlm_status md_survey(const char *const *paths, size_t count, const md_pack_options *opt,
                       md_tally *tally, md_split *split, mdlm_error *err);
+/* How many bytes at the start of a piece are training; the rest is validation. The piece is of
+ * document number `document`, and `at` bytes of text came before it in all. */
+size_t md_split_head(const md_split *split, const md_piece *piece, int64_t document, int64_t at);
 void md_split_release(md_split *split);
 
 /* --- manifest --------------------------------------------------------------------------------- */

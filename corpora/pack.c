@@ -82,15 +82,7 @@ static mdlm_status add_text(packer *p, part_writer *part, const char *text, size
 static mdlm_status add_piece(packer *p, const md_piece *piece, int64_t document, int64_t at,
                              mdlm_error *err) {
     part_writer *train = &p->parts[MD_PART_TRAIN], *val = &p->parts[MD_PART_VAL];
-    size_t head = piece->size; /* bytes of it for training */
-    if (p->split.rule == MD_SPLIT_DOCUMENTS) {
-        /* A file that grew since the survey: told by md_tally_compare in the end. */
-        bool known = document < p->split.documents;
-        if (known && p->split.is_val[document]) head = 0;
-    } else if (p->split.rule == MD_SPLIT_BYTES) {
-        int64_t left = p->split.cut > at ? p->split.cut - at : 0;
-        if ((int64_t)head > left) head = (size_t)left;
-    }
+    size_t head = md_split_head(&p->split, piece, document, at);
     if (head > 0) MD_TRY(add_text(p, train, piece->text, head, err));
     if (head < piece->size) MD_TRY(add_text(p, val, piece->text + head, piece->size - head, err));
     if (piece->last) train->in_document = val->in_document = false;

@@ -138,6 +138,19 @@ done:
     return status;
 }
 
+size_t md_split_head(const md_split *split, const md_piece *piece, int64_t document, int64_t at) {
+    if (split->rule == MD_SPLIT_DOCUMENTS) {
+        /* A file that grew since the survey has documents without a flag. */
+        bool val = document < split->documents && split->is_val[document];
+        return val ? 0 : piece->size;
+    }
+    if (split->rule == MD_SPLIT_BYTES) {
+        int64_t left = split->cut > at ? split->cut - at : 0;
+        if ((int64_t)piece->size > left) return (size_t)left;
+    }
+    return piece->size;
+}
+
 void md_split_release(md_split *split) {
     md_free(split->is_val);
     *split = (md_split){0};
