@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/eval_samples.h"
 #include "cli/output.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
@@ -24,10 +25,12 @@
 
 typedef struct eval_options {
     EVAL_OPTIONS(MD_OPTION_FIELD)
+    MD_EVAL_SAMPLES_OPTIONS(MD_OPTION_FIELD)
 } eval_options;
 
 #define MD_OPTION_STRUCT eval_options
 static const md_option table[] = {EVAL_OPTIONS(MD_OPTION_ROW){0}};
+static const md_option samples_table[] = {MD_EVAL_SAMPLES_OPTIONS(MD_OPTION_ROW){0}};
 #undef MD_OPTION_STRUCT
 
 typedef struct job {
@@ -269,7 +272,24 @@ static mdlm_status print_json(const job *j, const md_evaluation *e, mdlm_error *
     return md_json_end(&line, err);
 }
 
+static mdlm_status report_samples(const md_cli *cli, mdlm_error *err) {
+    const eval_options *o = cli->settings;
+    if (md_cli_argument(cli)) {
+        return md_fail(err, MDLM_USAGE,
+                       "--samples takes the place of '%s': the text to compare with "
+                       "is --reference",
+                       md_cli_argument(cli));
+    }
+    md_eval_samples_options opt = {o->samples, o->reference, o->order};
+    return md_eval_samples(cli, &opt, err);
+}
+
 static mdlm_status run(md_cli *cli, mdlm_error *err) {
+    const eval_options *given = cli->settings;
+    if (*given->samples) return report_samples(cli, err);
+    if (*given->reference) {
+        return md_fail(err, MDLM_USAGE, "--reference needs --samples FILE, the texts to compare");
+    }
     job j = {.cli = cli, .opt = cli->settings, .progress = md_progress_start(cli->common.quiet)};
     md_evaluation result;
     mdlm_status status = MDLM_OK;
@@ -293,7 +313,8 @@ done:
     return status;
 }
 
-static const md_cli_section sections[] = {{"Evaluation", table}, {NULL, NULL}};
+static const md_cli_section sections[] = {
+    {"Evaluation", table}, {"Samples", samples_table}, {NULL, NULL}};
 
 static const md_option_alias aliases[] = {
     {"--draws", "mc"}, {"-c", "window"}, {"--ctx-size", "window"}, {NULL, NULL}};
@@ -305,9 +326,14 @@ const md_command md_cmd_eval = {
     .examples = "  mdlm eval other.txt             a text that the model has not seen\n"
                 "  mdlm eval                       the validation part of the run's corpus\n"
                 "  mdlm eval other.txt --mc 64     a smaller error\n"
-                "  mdlm eval corpus.txt --split all --json\n",
+                "  mdlm eval corpus.txt --split all --json\n"
+                "  mdlm generate --num-samples 64 --json > out.jsonl\n"
+                "  mdlm eval --samples out.jsonl --reference corpus.txt   what was written\n",
     .notes = "The bound is in nats; +- is a standard error: of the drawn masks, which more --mc "
-             "make smaller,\nand of the documents, which a larger text makes smaller.\n",
+             "make smaller,\nand of the documents, which a larger text makes smaller.\n"
+             "--samples needs no model: it reports entropy, distinct n-grams, novelty against the "
+             "reference,\nand the perplexity under an n-gram model of it, beside the same of "
+             "reference text held out.\n",
     .settings_size = sizeof(eval_options),
     .sections = sections,
     .aliases = aliases,
