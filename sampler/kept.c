@@ -78,9 +78,3 @@ const float *md_kept_row(const md_kept *kept, int k, int32_t position) {
         if (s->positions[i] == position) return s->logits + (size_t)i * (size_t)kept->vocab;
     return NULL;
 }
-
-bool md_kept_has(const md_kept *kept, int k, const int32_t *positions, int count) {
-    for (int i = 0; i < count; i++)
-        if (!md_kept_row(kept, k, positions[i])) return false;
-    return true;
-}

@@ -4,8 +4,8 @@
  * draws differ from step to step, logits do not. Nothing is copied for a canvas that changed, so
  * rules that change each canvas that they look at pay nothing.
  *
- *     md_kept_update(kept, &query, changed);              after the rule has committed
- *     if (md_kept_has(kept, k, positions, count)) ...     at the next step: md_kept_row for each
+ *     md_kept_update(kept, &query, changed);            after the rule has committed
+ *     const float *row = md_kept_row(kept, k, 17);      at the next step
  */
 #ifndef MD_SAMPLER_KEPT_H
 #define MD_SAMPLER_KEPT_H
@@ -23,9 +23,7 @@ void md_kept_free(md_kept *kept); /* accepts NULL */
  * run, holds under the tag k. */
 void md_kept_update(md_kept *kept, const md_query *query, const uint8_t *changed);
 
-/* Whether all these positions of sample k are kept. */
-bool md_kept_has(const md_kept *kept, int k, const int32_t *positions, int count);
-/* Logits [V]; NULL when they are not kept. */
+/* Logits [V] of sample k; NULL when they are not kept. */
 const float *md_kept_row(const md_kept *kept, int k, int32_t position);
 
 #endif

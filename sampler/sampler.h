@@ -7,15 +7,15 @@
  * The loop: for each block, left to right; for each step, let the rule name the positions whose
  * prediction it needs, ask the denoiser for those rows (not of a canvas of which none is needed, or
  * of which they are known since it did not change), draw a proposal for each, let the rule commit
- * some of them, show the trace. Positions after the block stay masked; given positions never
- * change. Sample k of a batch depends on (seed, first_index + k) only (of the index, the low 32
- * bits).
+ * some of them, edit what stood there (sampler/edit.h), show the trace. Positions after the block
+ * stay masked; given positions never change. Sample k of a batch depends on (seed, first_index + k)
+ * only (of the index, the low 32 bits), not on its neighbours, on threads, or on an exact cache.
  *
  * Blocks divide the open (not given) positions of the canvas, in order of position, into equal
  * parts. Where the denoiser sees by blocks (MD_SEES_BLOCKS) they are the denoiser's own, aligned to
- * the start of the canvas, those without an open position left out; `blocks` is ignored.
- *
- * Sampling with MD_SEES_PAST needs a rule that goes from left to right (MDLM_USAGE otherwise).
+ * the start of the canvas, those without an open position left out; with MD_SEES_PAST every open
+ * position is one, so one token is set a step: `blocks` is ignored (sampler/blocks.h). The rule
+ * must then go from left to right (MDLM_USAGE otherwise).
  */
 #ifndef MD_SAMPLER_SAMPLER_H
 #define MD_SAMPLER_SAMPLER_H
@@ -41,13 +41,16 @@ typedef enum md_cache_kind {
     MD_CACHE_EXACT,  /* logits of unchanged canvases; keys and values of finished blocks where the
                         model sees no further than its block: the same result as NONE */
     MD_CACHE_PREFIX, /* Fast-dLLM: keys and values before the block, as they were when it began */
-    MD_CACHE_DUAL,   /* and after it: a step computes the block alone. Both approximate. */
+    MD_CACHE_DUAL,   /* and after it: a step computes the block alone. Both approximate where the
+                        model sees all (sampler/cache.h), and else the same as EXACT; MDLM_USAGE
+                        for a denoiser without caches */
 } md_cache_kind;
 
 /* What end-of-text may do; at every temperature. */
 typedef enum md_end_kind {
     MD_END_KEEP,   /* a token like others */
-    MD_END_STOP,   /* blocks after one that holds it are filled with it, without the network */
+    MD_END_STOP,   /* what is open after a finished block that holds it is filled with it, without
+                      the network: in each sample on its own, unless a constraint forbids it */
     MD_END_FORBID, /* never drawn */
     MD_END_LATE,   /* its confidence counts as 0, so rules that go by confidence set it last */
 } md_end_kind;
@@ -62,8 +65,8 @@ typedef struct md_cache_drift {
 typedef struct md_sampler_options {
     const md_rule *rule;
     int steps;          /* in total, shared equally by blocks (the first blocks take the rest);
-                           0: one per open position. At least one per block. A rule with
-                           one_token_per_step ignores it: steps = open positions */
+                           0: one per open position. At least one per block. Rules with
+                           one_token_per_step or until_filled ignore it, and so does MD_SEES_PAST */
     int blocks;         /* must divide the number of open positions (the error names the nearest) */
     double temperature; /* 0: arg-max; see sampler/draw.h for the precision */
     int top_k;          /* 0: off */
@@ -90,7 +93,8 @@ typedef struct md_sampler_options {
     const uint8_t *allowed;    /* [V] 1: may be drawn; NULL: all. At least one (MD_BUG_IF) */
     md_constraint *constraint; /* NULL: none */
     md_cache_kind cache;
-    md_cache_drift *drift; /* not NULL: compute every row both ways and add up the difference */
+    md_cache_drift *drift; /* not NULL: compute every row without a cache as well, and add up the
+                              difference; 0 for exact ones. Draws are made from the cache's */
     int64_t keep_logits; /* so many numbers at most are kept of canvases that a step did not change
                             (4 bytes each); less means more evaluations, never another result */
 } md_sampler_options;
@@ -106,14 +110,16 @@ typedef struct md_canvas {
 } md_canvas;
 
 typedef struct md_sampler_work {
-    int steps;           /* steps taken */
-    int64_t evaluations; /* network evaluations made, counted in canvases */
+    int steps;           /* steps taken: by the slowest sample, where they differ */
+    int64_t evaluations; /* network evaluations made, counted in canvases, in full or in part; those
+                            for the drift are not counted */
 } md_sampler_work;
 
 /* Fills the canvas in place; a canvas with no open position needs no step. On MDLM_CANCELLED the
  * canvas is partly filled and `work` says how far. On other failures its contents are unspecified.
- * MDLM_USAGE for options out of range, MDLM_NUMERIC for logits that are no distribution (NaN,
- * +infinity, all -infinity). `work` may be NULL. */
+ * MDLM_USAGE for options out of range, before any evaluation when nothing satisfies the constraint,
+ * and when no token that may stand at a position has a probability; MDLM_NUMERIC for logits that
+ * are no distribution (NaN, +infinity, all -infinity). `work` may be NULL. */
 mdlm_status md_sampler_run(const md_denoiser *denoiser, const md_masked *process,
                            const md_sampler_options *opt, const md_canvas *canvas,
                            md_sampler_work *work, mdlm_error *err);

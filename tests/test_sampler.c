@@ -67,8 +67,10 @@ typedef struct trace {
     int64_t evaluations;
     int cancel_at; /* 0: never */
     bool orderly;  /* every invariant held at every step */
+    bool remasks;  /* the rule does */
     const uint8_t *given;
     int32_t before[8 * TABLE_T];
+    uint8_t settled[8 * TABLE_T];
 } trace;
 
 static bool step_is_orderly(const trace *t, const mdlm_step *s) {
@@ -81,12 +83,13 @@ static bool step_is_orderly(const trace *t, const mdlm_step *s) {
             bool given = t->given && t->given[j], masked = s->ids[at] == TABLE_MASK;
             int block = given ? -1 : open++ / per_block;
             if (given && (s->confidence[at] != 1 || !s->settled[at])) return false;
-            if (given || t->before[at] != TABLE_MASK)
+            if (given || (t->settled[at] && t->calls > 0))
                 if (s->ids[at] != t->before[at]) return false; /* settled tokens stay */
             if (given) continue;
             if (block > s->block && !masked) return false;
             if (block < s->block && masked) return false;
-            if (s->settled[at] == masked) return false;
+            if (s->settled[at] && masked) return false;
+            if (!s->settled[at] && !masked && (!t->remasks || block < s->block)) return false;
             if (masked ? s->confidence[at] != 0 : !(s->confidence[at] > 0)) return false;
         }
     }
@@ -98,6 +101,7 @@ static int watch(void *user, const mdlm_step *s) {
     t->orderly = (t->calls == 0 || t->orderly) && step_is_orderly(t, s) &&
                  s->step == t->calls + 1 && s->block >= t->last_block;
     memcpy(t->before, s->ids, (size_t)(s->samples * s->length) * sizeof *s->ids);
+    memcpy(t->settled, s->settled, (size_t)(s->samples * s->length));
     t->calls++;
     t->last_step = s->step, t->steps = s->steps, t->last_block = s->block, t->blocks = s->blocks;
     t->evaluations = s->evaluations;
@@ -114,10 +118,11 @@ START_TEST(blocks_are_filled_from_left_to_right) {
         md_canvas canvas = {.ids = ids, .samples = 8, .length = TABLE_T};
         opt.rule = md_rule_find(md_rule_names[n]);
         opt.blocks = 4, opt.steps = 6, opt.on_step = watch, opt.user = &t;
+        t.remasks = opt.rule->remasks;
         clear(ids, 8 * TABLE_T);
         clear(t.before, 8 * TABLE_T);
         assert_ok(run(&opt, &canvas, &work, &err));
-        int steps = opt.rule->one_token_per_step ? 4 : 6;
+        int steps = opt.rule->one_token_per_step || opt.rule->until_filled ? 4 : 6;
         ck_assert_msg(t.orderly, "%s", md_rule_names[n]);
         ck_assert_int_eq(t.calls, steps);
         ck_assert_int_eq(t.steps, steps);
@@ -141,6 +146,7 @@ START_TEST(given_tokens_never_change) {
         md_canvas canvas = {.ids = ids, .given = given, .samples = 2, .length = TABLE_T};
         opt.rule = md_rule_find(md_rule_names[n]);
         opt.blocks = 2, opt.on_step = watch, opt.user = &t;
+        t.remasks = opt.rule->remasks;
         memcpy(t.before, ids, sizeof ids);
         assert_ok(run(&opt, &canvas, NULL, &err));
         ck_assert_msg(t.orderly, "%s", md_rule_names[n]);
@@ -185,7 +191,7 @@ START_TEST(an_unchanged_canvas_is_not_evaluated_again) {
         table_init(&model);
         clear(ids, TABLE_T);
         opt.rule = md_rule_find(md_rule_names[n]);
-        opt.steps = 1000; /* most of them change nothing */
+        opt.steps = 1000;                /* most of them change nothing */
         if (opt.rule->remasks) continue; /* the same canvas may come back */
         assert_ok(run(&opt, &canvas, &work, &err));
         if (!opt.rule->until_filled)
