@@ -206,6 +206,21 @@ MDLM_API mdlm_status mdlm_detokenize(const mdlm_model *model, const int32_t *ids
                                      char **out, size_t *bytes, mdlm_error *err);
 MDLM_API void mdlm_text_free(char *text);
 
+/* One turn of a conversation. */
+typedef struct mdlm_message {
+    const char *role; /* "system", "user", "assistant" */
+    const char *text; /* text_bytes bytes */
+    size_t text_bytes;
+} mdlm_message;
+
+/* The prompt for the assistant's next turn, by the model's chat template (a plain one, the text and
+ * a line feed, if it has none: see mdlm_has_chat_template). Special tokens come from the template
+ * alone, whatever the messages spell. Freed with mdlm_ids_free. MDLM_INPUT for a template that asks
+ * for what is not supported, or refuses the messages. */
+MDLM_API mdlm_status mdlm_tokenize_chat(const mdlm_model *model, const mdlm_message *messages,
+                                        size_t count, int32_t **out, size_t *ids, mdlm_error *err);
+MDLM_API bool mdlm_has_chat_template(const mdlm_model *model);
+
 /* Fills the holes of the canvas that the spans make up, `samples` times. With MDLM_CANCELLED the
  * partial canvases are delivered all the same. Caller frees *out. */
 MDLM_API mdlm_fill_options mdlm_fill_defaults(void);

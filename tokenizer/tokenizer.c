@@ -43,6 +43,8 @@ void md_tokenizer_free(md_tokenizer *tok) {
     md_buffer_release(&tok->bytes);
     md_key_map_release(&tok->points);
     md_bpe_release(&tok->bpe);
+    md_free(tok->chat_template);
+    md_free(tok->bos);
     md_free(tok);
 }
 
@@ -195,4 +197,16 @@ int64_t md_tokenizer_byte_count(const md_tokenizer *tok, const int32_t *ids, siz
         if (in_range(tok, ids[i])) total += (int64_t)tok->entries[ids[i]].size;
     }
     return total;
+}
+
+const char *md_tokenizer_template(const md_tokenizer *tok) {
+    return tok->chat_template;
+}
+
+mdlm_status md_tokenizer_set_template(md_tokenizer *tok, const char *source, mdlm_error *err) {
+    char *copy = md_strdup(source, err);
+    if (!copy) return MDLM_RUNTIME;
+    md_free(tok->chat_template);
+    tok->chat_template = copy;
+    return MDLM_OK;
 }

@@ -99,6 +99,14 @@ mdlm_status md_tokenizer_decode(const md_tokenizer *tok, const int32_t *ids, siz
 /* The bytes of one id, not NUL-terminated, owned by the tokenizer; *size 0 for special tokens. */
 const char *md_tokenizer_piece(const md_tokenizer *tok, int32_t id, size_t *size);
 
+/* The chat template (tokenizer/template.h) that came with the tokenizer, as written:
+ * "chat_template" of tokenizer_config.json, or chat_template.jinja beside it, which then goes
+ * first; of several the one named "default". NULL when there is none. Owned by the tokenizer; not
+ * yet checked. */
+const char *md_tokenizer_template(const md_tokenizer *tok);
+/* Sets the template that saving writes: the one thing that changes after a tokenizer is made. */
+mdlm_status md_tokenizer_set_template(md_tokenizer *tok, const char *source, mdlm_error *err);
+
 /* How many bytes of source text a run of ids stands for: the unit of nats per byte. */
 int64_t md_tokenizer_byte_count(const md_tokenizer *tok, const int32_t *ids, size_t count);
 

@@ -34,6 +34,8 @@ struct md_tokenizer {
     md_key_map points; /* code point -> id */
     md_bpe bpe;
     int32_t mask, end_of_text, padding;
+    char *chat_template; /* NULL: none */
+    char *bos;           /* how bos_token is spelled; NULL: none */
 };
 
 /* Without ids yet; byte_ids[b] is b, split is md_split_none. NULL when there is no memory. */

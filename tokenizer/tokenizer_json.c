@@ -180,6 +180,37 @@ static mdlm_status find_roles(const md_tokenizer_file *f, const cJSON *config, m
     return MDLM_OK;
 }
 
+/* "chat_template": a string, or a list of objects with "name" and "template". */
+static const char *listed_template(const cJSON *item) {
+    if (cJSON_IsString(item)) return item->valuestring;
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, item) {
+        const cJSON *name = member(entry, "name"), *source = member(entry, "template");
+        if (cJSON_IsString(name) && cJSON_IsString(source) && !strcmp(name->valuestring, "default"))
+            return source->valuestring;
+    }
+    return NULL;
+}
+
+/* What chats need: the template, and how the beginning of text is spelled. */
+static mdlm_status read_chat(md_tokenizer *tok, const char *folder, const cJSON *config,
+                             mdlm_error *err) {
+    const cJSON *bos = member(config, "bos_token");
+    if (cJSON_IsObject(bos)) bos = member(bos, "content");
+    if (cJSON_IsString(bos) && !(tok->bos = md_strdup(bos->valuestring, err))) return MDLM_RUNTIME;
+    const char *listed = listed_template(member(config, "chat_template"));
+    char *path = md_path_join(folder, "chat_template.jinja", err), *text = NULL;
+    size_t size;
+    mdlm_status status = path ? MDLM_OK : MDLM_RUNTIME;
+    if (path && md_file_exists(path))
+        status = md_file_read(path, LARGEST_CONFIG, &text, &size, err);
+    if (status == MDLM_OK && (text || listed))
+        status = md_tokenizer_set_template(tok, text ? text : listed, err);
+    md_free(text);
+    md_free(path);
+    return status;
+}
+
 /* *config is NULL when there is no such file. */
 static mdlm_status load_config(const char *folder, cJSON **config, mdlm_error *err) {
     char *path = md_path_join(folder, "tokenizer_config.json", err);
@@ -219,6 +250,7 @@ mdlm_status md_tokenizer_load(const char *path, md_tokenizer **out, mdlm_error *
     if (status != MDLM_OK) goto done;
     MD_GOTO(done, status, read_tokenizer(&f, err));
     MD_GOTO(done, status, find_roles(&f, config, err));
+    MD_GOTO(done, status, read_chat(f.tok, folder, config, err));
     *out = f.tok;
     f.tok = NULL;
 done:

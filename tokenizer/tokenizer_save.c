@@ -151,7 +151,9 @@ static mdlm_status save_config(const md_tokenizer *tok, const char *path, int se
               add_text(root, "mask_token", tok->entries[tok->mask].special) &&
               add_text(root, "eos_token", tok->entries[tok->end_of_text].special) &&
               add_text(root, "pad_token", tok->entries[tok->padding].special) &&
-              add_flag(root, "clean_up_tokenization_spaces", false);
+              add_flag(root, "clean_up_tokenization_spaces", false) &&
+              (!tok->bos || add_text(root, "bos_token", tok->bos)) &&
+              (!tok->chat_template || add_text(root, "chat_template", tok->chat_template));
     mdlm_status status = ok ? md_json_save(path, root, err) : no_memory(err);
     cJSON_Delete(root);
     return status;
