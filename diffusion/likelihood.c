@@ -222,6 +222,19 @@ void md_losses_release(md_losses *losses) {
     *losses = (md_losses){0};
 }
 
+static size_t loss_count(const md_losses *l) {
+    return (size_t)l->batch.count * (size_t)l->draws * (size_t)l->batch.T;
+}
+
+mdlm_status md_losses_copy(md_losses *out, const md_losses *losses, mdlm_error *err) {
+    double *loss = md_alloc(loss_count(losses), sizeof *loss, err);
+    if (!loss) return MDLM_RUNTIME;
+    memcpy(loss, losses->loss, loss_count(losses) * sizeof *loss);
+    *out = *losses;
+    out->loss = loss;
+    return MDLM_OK;
+}
+
 static bool same_draws(const md_losses *a, const md_losses *b) {
     return a->exact == b->exact && a->unit == b->unit && a->draws == b->draws &&
            a->opt.method == b->opt.method && a->opt.seed == b->opt.seed;
@@ -239,7 +252,7 @@ bool md_losses_subtract(md_losses *a, const md_losses *b) {
     size_t count = (size_t)a->batch.count, T = (size_t)a->batch.T;
     MD_BUG_IF(a->batch.ids != b->batch.ids);
     if (same_draws(a, b)) {
-        for (size_t n = 0; n < count * (size_t)a->draws * T; n++) a->loss[n] -= b->loss[n];
+        for (size_t n = 0; n < loss_count(a); n++) a->loss[n] -= b->loss[n];
         return true;
     }
     for (size_t i = 0; i < count; i++) /* the means of `a` take the place of its first draws */

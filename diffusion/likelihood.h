@@ -150,6 +150,7 @@ mdlm_status md_losses_measure(md_losses *out, const md_denoiser *denoiser,
                               const md_likelihood_options *opt, const md_likelihood_batch *batch,
                               mdlm_error *err);
 void md_losses_release(md_losses *losses); /* accepts an empty struct */
+mdlm_status md_losses_copy(md_losses *out, const md_losses *losses, mdlm_error *err);
 /* a - b, of the same batch. True when both drew the same masks, so that `a` then holds paired
  * differences by draw; else those of the means over draws, exact as far as `a` knows: their
  * stderr_mc is hypot of the two. */

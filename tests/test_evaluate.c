@@ -263,7 +263,7 @@ START_TEST(fewer_windows_are_evenly_spread) {
 }
 END_TEST
 
-/* Remembers the reports of progress; cancels when `stop_at` windows are done. */
+/* Remembers the reports of progress; cancels when `stop_at` canvases are done. */
 typedef struct progress {
     int64_t done[MOST], total, stop_at;
     int count;
@@ -285,8 +285,8 @@ START_TEST(progress_is_told_and_can_cancel) {
         .draws = 16, .batch = 8, .seed = 9, .on_progress = on_progress, .user = &p};
     (void)evaluate(corpus, &n, 4, &opt);
     ck_assert_int_gt(p.count, 1);
-    ck_assert_int_eq(p.total, 15);
-    ck_assert_int_eq(p.done[p.count - 1], 15);
+    ck_assert_int_eq(p.total, 15 * 16);
+    ck_assert_int_eq(p.done[p.count - 1], p.total);
     for (int i = 1; i < p.count; i++) ck_assert_int_gt(p.done[i], p.done[i - 1]);
 
     const int calls = n.calls;
