@@ -35,10 +35,12 @@ void md_transformer_init(md_transformer *net, uint64_t seed);
 const md_model_config *md_transformer_config(const md_transformer *net);
 md_params *md_transformer_params(md_transformer *net);
 
-/* What a recorded forward pass may add; nothing else changes the result. */
+/* What a forward pass may add; nothing else changes the result. */
 typedef struct md_transformer_training {
-    double dropout;  /* on the residual branches */
-    bool checkpoint; /* keep what lies between blocks only, and run each again in backward */
+    double dropout;         /* on the residual branches */
+    bool checkpoint;        /* keep what lies between blocks only, and run each again in backward */
+    const int32_t *lengths; /* [B] tokens of each sequence, the rest is padding that no row sees;
+                               NULL: none is. MD_SEES_ALL only; kept until backward */
 } md_transformer_training;
 
 /* Final normed hidden states [B*T, C] of ids [B, T]; row i is what position i is predicted from.
@@ -46,7 +48,7 @@ typedef struct md_transformer_training {
  * row i is computed from ids[0 .. i-1] (row 0 from the mask's embedding, which has no other use in
  * such a network). A canvas may be longer than the trained length for the last two: a row then sees
  * the last seq_len positions up to the end of its block (or itself). Without recording, memory is
- * one block's and `training` does not matter; NULL: neither of the two. */
+ * one block's, and dropout and checkpoint do not matter. */
 md_tensor *md_transformer_hidden(md_transformer *net, md_tape *tape, const int32_t *ids, int B,
                                  int T, const md_transformer_training *training);
 /* The network of block diffusion on noisy and clean text at once (BD3-LM): hidden states

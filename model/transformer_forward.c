@@ -130,7 +130,8 @@ static const int32_t *input_of(const md_transformer *net, md_tape *tape, const i
 md_tensor *md_transformer_hidden(md_transformer *net, md_tape *tape, const int32_t *ids, int B,
                                  int T, const md_transformer_training *training) {
     const md_cached_rows all = {.B = B, .T = T, .end = T};
-    const network_pass whole = {.mask = mask_of(&net->config, MD_MASK_BLOCKS)};
+    network_pass whole = {.mask = mask_of(&net->config, MD_MASK_BLOCKS)};
+    if (training && net->config.sight == MD_SEES_ALL) whole.mask.lengths = training->lengths;
     if (!reach(net, tape, T)) return NULL;
     const int32_t *input = input_of(net, tape, ids, &all);
     return hidden_of(net, tape, input, (int64_t[]){B, T}, whole, training);

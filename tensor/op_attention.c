@@ -58,6 +58,7 @@ static head_group group_of(const attention_job *j, int64_t task) {
 /* Query rows of one head whose scores exist together. */
 typedef struct query_tile {
     int first, rows; /* of the sequence */
+    int seen;        /* keys of the sequence that are no padding */
     md_keys keys;
     int cols, range_cols[MD_KEY_RANGES];
     const md_real *q;
@@ -68,9 +69,12 @@ typedef struct query_tile {
 static query_tile tile_at(const attention_job *j, const head_group *g, int h, int first) {
     int end = md_keys_tile_end(j->shape.mask, j->T, first, j->first + j->rows, QUERY_TILE);
     int64_t at = first - j->first, row = g->b * j->rows + at, column = h * j->shape.head_dim;
+    const int32_t *lengths = j->shape.mask.lengths;
+    int seen = lengths ? lengths[g->b] : j->T;
     query_tile t = {.first = first,
                     .rows = end - first,
-                    .keys = md_keys_of_tile(j->shape.mask, j->T, first, end),
+                    .seen = seen,
+                    .keys = md_keys_of_tile(j->shape.mask, seen, first, end),
                     .q = j->qkv + row * j->stride + column,
                     .out = row * j->width + column,
                     .lse = j->lse + (g->b * j->shape.heads + h) * j->rows + at};
@@ -114,7 +118,7 @@ typedef struct seen_columns {
 
 static seen_columns columns_seen(const attention_job *j, const query_tile *t, int row) {
     int change = md_keys_change(j->shape.mask, j->T, t->first + row), left = t->rows - row;
-    const md_keys of_row = md_keys_of_row(j->shape.mask, j->T, t->first + row);
+    const md_keys of_row = md_keys_of_row(j->shape.mask, t->seen, t->first + row);
     const md_key_range *seen = of_row.range, *all = t->keys.range;
     seen_columns c = {.rows = change - t->first - row < left ? change - t->first - row : left,
                       .first = seen[0].first - all[0].first,
@@ -259,6 +263,7 @@ static attention_job job_of(md_tape *tape, const md_tensor *qkv, md_attention_sh
     MD_BUG_IF(qkv->rank != 3 || shape.heads % shape.kv_heads ||
               qkv->dim[2] != (int64_t)(shape.heads + 2 * shape.kv_heads) * shape.head_dim);
     MD_BUG_IF(m->kind != MD_MASK_NONE && m->block < 1);
+    MD_BUG_IF(m->lengths && m->kind != MD_MASK_NONE);
     MD_BUG_IF(m->window && (m->kind == MD_MASK_NONE || m->window < m->block));
     return (attention_job){.tape = tape,
                            .k = md_tape_kernels(tape),
@@ -320,7 +325,7 @@ md_tensor *md_attention_cached(md_tape *tape, md_tensor *qkv, md_attention_shape
                                const md_attention_cache *cache) {
     if (!qkv) return NULL;
     attention_job j = job_of(tape, qkv, shape);
-    MD_BUG_IF(md_tape_recording(tape) || shape.mask.kind == MD_MASK_PAIRED);
+    MD_BUG_IF(md_tape_recording(tape) || shape.mask.kind == MD_MASK_PAIRED || shape.mask.lengths);
     MD_BUG_IF(cache->first < 0 || cache->first > cache->T - j.rows);
     j.T = cache->T;
     j.first = cache->first;

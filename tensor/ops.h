@@ -73,6 +73,8 @@ typedef struct md_attention_mask {
     int block;  /* unless MD_MASK_NONE */
     int window; /* >= block: of what it sees, only the last `window` positions up to the end of its
                    block; 0: all */
+    const int32_t *lengths; /* MD_MASK_NONE: [B] of each sequence, rows from lengths[b] >= 1 on are
+                               padding that no row sees; kept until backward. NULL: none are */
 } md_attention_mask;
 
 /* Scaled dot-product attention, softmax(q k^T / sqrt(D)) v over the tokens of the sequence that a

@@ -159,6 +159,33 @@ START_TEST(a_row_does_not_depend_on_what_it_must_not_see) {
 }
 END_TEST
 
+/* More padding, and whatever stands there. */
+START_TEST(padding_is_seen_by_no_row) {
+    enum { SHORT = 37, LONG = 141, WIDE = 180 };
+    const int32_t lengths[] = {SHORT, LONG};
+    const sight_case all = {.mask = {.lengths = lengths}};
+    md_kernels k;
+    for (int set = 0; next_kernels(&set, "bf16", &k);) {
+        machine m;
+        start(&m, &k, 1);
+        for (int b = 0; b < 2; b++) {
+            const int T = lengths[b];
+            md_tensor *alone = input(m.tape, 1, T), *padded = input(m.tape, 2, WIDE);
+            memcpy(padded->data + (int64_t)b * WIDE * S, alone->data,
+                   (size_t)T * S * sizeof(float));
+            md_tensor *y = md_attention(m.tape, alone, shape_of(&cases[0]));
+            md_tensor *z = md_attention(m.tape, padded, shape_of(&all));
+            ck_assert_msg(
+                !memcmp(y->data, z->data + (int64_t)b * WIDE * W, (size_t)T * W * sizeof(float)),
+                "%s: %d tokens", k.products, T);
+            z = md_attention(m.tape, padded, shape_of(&cases[0]));
+            ck_assert(memcmp(y->data, z->data + (int64_t)b * WIDE * W, W * sizeof(float)) != 0);
+        }
+        stop(&m);
+    }
+}
+END_TEST
+
 START_TEST(threads_and_batches_change_no_bit) {
     const sight_case *c = &cases[_i];
     md_kernels k;
@@ -273,6 +300,7 @@ int main(void) {
     tcase_add_loop_test(tc, threads_and_batches_change_no_bit, 0, CASES);
     tcase_add_loop_test(tc, caches_filled_from_left_to_right_give_the_bits_of_the_whole, 0, CASES);
     suite_add_tcase(s, tc);
+    suite_case(s, padding_is_seen_by_no_row);
     suite_case(s, rows_outside_a_call_come_from_the_cache);
     name_skipped_sets();
     return suite_run(s);
