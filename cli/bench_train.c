@@ -38,7 +38,7 @@ static mdlm_status keep_sequences(void *context, int64_t step, int64_t first, md
 
 static void fill_batch(const md_bench *b, md_text_batch *batch) {
     md_bench_ids(b, batch->ids, (int64_t)batch->B * batch->T);
-    for (int i = 0; i < batch->B; i++) batch->scored[i] = batch->T;
+    for (int i = 0; i < batch->B; i++) batch->scored[i] = batch->lengths[i] = batch->T;
 }
 
 static mdlm_status prepare(trainer *t, md_tokenizer **tokenizer, mdlm_error *err) {

@@ -56,7 +56,8 @@ START_TEST(a_network_has_the_same_loss_and_gradients_with_checkpoints) {
             double loss[2];
             for (int k = 0; k < 2; k++) {
                 fixture_init(&f[k], kernels.name, 2 - k, 3);
-                const md_transformer_training training = {drop ? 0.2 : 0, k == 1};
+                const md_transformer_training training = {.dropout = drop ? 0.2 : 0,
+                                                          .checkpoint = k == 1};
                 loss[k] = step(&f[k], &training);
                 loss[k] += step(&f[k], &training); /* a second micro-batch adds up */
             }
@@ -194,7 +195,7 @@ static size_t memory_of(int layers, bool checkpoint) {
     fixture_init(&f, NULL, 1, layers);
     size_t held = 0;
     for (int turn = 0; turn < 4; turn++) {
-        step(&f, &(md_transformer_training){0.1, checkpoint});
+        step(&f, &(md_transformer_training){.dropout = 0.1, .checkpoint = checkpoint});
         if (turn == 2) held = md_tape_memory(f.tape);
     }
     ck_assert_uint_eq(md_tape_memory(f.tape), held);

@@ -28,7 +28,9 @@ static void fill(const md_text_task *t, int64_t step, int micro, md_text_batch *
 }
 
 static md_tensor *hidden(const md_text_task *t, md_tape *tape, const md_text_batch *batch) {
-    return md_transformer_hidden(t->net, tape, batch->noisy, batch->B, batch->T, &t->training);
+    md_transformer_training training = t->training;
+    training.lengths = batch->lengths;
+    return md_transformer_hidden(t->net, tape, batch->noisy, batch->B, batch->T, &training);
 }
 
 const md_objective md_objective_mdlm = {

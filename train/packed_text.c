@@ -37,7 +37,7 @@ static mdlm_status read_sequences(void *context, int64_t step, int64_t first, md
     for (int b = 0; b < batch->B; b++) {
         md_corpus_read(p->corpus, MD_PART_TRAIN, md_loader_offset(&p->loader, first + b),
                        batch->ids + (int64_t)b * T, T);
-        batch->scored[b] = T;
+        batch->scored[b] = batch->lengths[b] = T;
     }
     memset(batch->keep, 0, (size_t)batch->B * (size_t)T);
     return MDLM_OK;

@@ -7,7 +7,7 @@
  *
  *     md_text_batch batch;
  *     MD_TRY(md_text_batch_init(&batch, sequences, seq_len, err));
- *     MD_TRY(data->read(data->context, step, first, &batch, err));   ids, keep, scored, T
+ *     MD_TRY(data->read(data->context, step, first, &batch, err));   ids, keep, scored, lengths, T
  *     objective->fill(task, step, micro, &batch);                    noisy, rows, target, weight
  *     md_text_batch_release(&batch);
  */
@@ -27,6 +27,9 @@ typedef struct md_text_batch {
     int32_t *scored; /* [B] >= 1: tokens that the loss of a sequence is a mean over: T for packed
                         text, the answer's length for fine-tuning */
 
+    int32_t *lengths; /* [B] tokens of each sequence; the rest is padding, which no row sees
+                         where rows see everything (elsewhere it comes after all that counts) */
+
     /* the objective's */
     int32_t *noisy;  /* [B, T] what the network sees */
     int64_t count;   /* rows with a loss, at most B T */
@@ -43,7 +46,7 @@ void md_text_batch_release(md_text_batch *batch);
 typedef struct md_sequences {
     void *context;
     /* Sequences first .. first + B - 1 of the whole training (a pure function of that number and
-     * of `step`, which counts from 1) into ids, keep, scored and T. */
+     * of `step`, which counts from 1) into ids, keep, scored, lengths and T. */
     mdlm_status (*read)(void *context, int64_t step, int64_t first, md_text_batch *batch,
                         mdlm_error *err);
     /* What md_task.validate reports of a model, in nats per token times `unit`. NULL: nothing. */
