@@ -20,12 +20,18 @@ typedef struct variant {
     int heads, kv_heads;
     bool tied;
     double dropout;
+    md_sight sight; /* by blocks: the network of pairs */
+    bool checkpoint;
 } variant;
 
 static const variant variants[] = {
-    {"as many key heads as query heads", 3, 3, false, 0},
-    {"grouped heads, tied", 6, 2, true, 0},
-    {"one key head, dropout", 2, 1, false, 0.2},
+    {"as many key heads as query heads", .heads = 3, .kv_heads = 3},
+    {"grouped heads, tied", .heads = 6, .kv_heads = 2, .tied = true},
+    {"one key head, dropout", .heads = 2, .kv_heads = 1, .dropout = 0.2},
+    {"autoregressive", .heads = 3, .kv_heads = 3, .sight = MD_SEES_PAST},
+    {"noisy and clean blocks", .heads = 6, .kv_heads = 2, .sight = MD_SEES_BLOCKS},
+    {"noisy and clean blocks, checkpoints", .heads = 3, .kv_heads = 1, .tied = true, .dropout = 0.1,
+     .sight = MD_SEES_BLOCKS, .checkpoint = true},
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
@@ -46,11 +52,13 @@ static void fixture_init(fixture *f, const variant *v) {
                               .kv_heads = v->kv_heads,
                               .ff = 10,
                               .vocab = V,
-                              .seq_len = T,
+                              .seq_len = T + 1,
                               .rope_theta = 100,
                               .norm_eps = 1e-5,
                               .tied = v->tied,
-                              .mask_id = MASK};
+                              .mask_id = MASK,
+                              .sight = v->sight,
+                              .block_length = 2};
     assert_ok(md_kernels_init(&f->kernels, NULL, &err));
     f->pool = md_pool_new(1, &err);
     f->tape = md_tape_new(f->pool, &f->kernels, &err);
@@ -75,18 +83,23 @@ static md_tensor *loss_of(fixture *f) {
     static const int32_t clean[B * T] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7};
     static const int32_t masked[] = {1, 2, 6, 7, 10, 13};
     enum { N = sizeof masked / sizeof *masked };
+    const bool paired = f->variant->sight == MD_SEES_BLOCKS;
     static const double weight[N] = {1, 1, 2.5, 0.5, 0.5, 4};
-    int32_t ids[B * T], target[N];
+    int32_t ids[B * T], rows[N], target[N];
     memcpy(ids, clean, sizeof ids);
     for (int i = 0; i < N; i++) {
         ids[masked[i]] = MASK;
         target[i] = clean[masked[i]];
+        rows[i] = masked[i] + (paired ? masked[i] / T * T : 0); /* noisy ones of each sequence */
     }
+    const md_transformer_training training = {.dropout = f->variant->dropout,
+                                              .checkpoint = f->variant->checkpoint};
     md_tape_begin(f->tape, true, (md_rng){.seed = 4, .stream = MD_STREAM_DROPOUT});
-    const md_transformer_training training = {.dropout = f->variant->dropout};
-    md_tensor *h = md_transformer_hidden(f->net, f->tape, ids, B, T, &training);
+    md_tensor *h = paired
+                       ? md_transformer_paired_hidden(f->net, f->tape, ids, clean, B, T, &training)
+                       : md_transformer_hidden(f->net, f->tape, ids, B, T, &training);
     md_cross_entropy_args args = {.target = target, .weight = weight, .banned = MASK};
-    return md_linear_cross_entropy(f->tape, md_gather_rows(f->tape, h, masked, N),
+    return md_linear_cross_entropy(f->tape, md_gather_rows(f->tape, h, rows, N),
                                    md_transformer_head(f->net), &args);
 }
 
