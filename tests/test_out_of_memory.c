@@ -189,6 +189,54 @@ static mdlm_status step_on(md_tape *tape, mdlm_error *err) {
     return md_tape_backward(tape, loss, err);
 }
 
+/* A network of blocks of 9, canvases twice as long as it was trained on. */
+static md_transformer *new_block_network(mdlm_error *err) {
+    md_transformer *made = NULL;
+    md_model_config c = config;
+    c.sight = MD_SEES_BLOCKS, c.seq_len = 36, c.block_length = 9;
+    return md_transformer_new(&c, false, &made, err) == MDLM_OK ? made : NULL;
+}
+
+static mdlm_status ask(md_transformer_view *view, bool cached, mdlm_error *err) {
+    enum { LONG = B * T };
+    static const int32_t rows[] = {63, 64, 70};
+    static float logits[3 * V];
+    md_denoiser d = md_transformer_denoiser(view);
+    if (!cached) return d.predict_blocks(view, ids, ids, 1, LONG, rows, 3, logits, err);
+    void *cache = d.cache_new(view, LONG, err);
+    if (!cache) return err->status;
+    const md_cached_call call = {.caches = &cache,
+                                 .ids = ids,
+                                 .B = 1,
+                                 .T = LONG,
+                                 .first = 63,
+                                 .end = 72,
+                                 .rows = rows,
+                                 .count = 3,
+                                 .logits = logits};
+    mdlm_status status = d.predict_cached(view, &call, err);
+    d.cache_free(cache);
+    return status;
+}
+
+static mdlm_status answer(bool cached, mdlm_error *err) {
+    md_transformer_view view = {.net = new_block_network(err)};
+    mdlm_status status = MDLM_RUNTIME;
+    if (view.net) view.tape = md_tape_new(pool, &kernels, err);
+    if (view.tape) status = ask(&view, cached, err);
+    md_tape_free(view.tape);
+    md_transformer_free(view.net);
+    return status;
+}
+
+static mdlm_status answer_pairs(mdlm_error *err) {
+    return answer(false, err);
+}
+
+static mdlm_status answer_with_a_cache(mdlm_error *err) {
+    return answer(true, err);
+}
+
 /* A step of training; the tape of one that failed takes the next. */
 static mdlm_status train(mdlm_error *err) {
     md_tape *tape = md_tape_new(pool, &kernels, err);
@@ -246,6 +294,12 @@ START_TEST(a_step_says_so_and_the_next_one_succeeds) {
 }
 END_TEST
 
+START_TEST(answers_of_a_network_of_blocks_say_so_and_leave_nothing) {
+    fail_in_turn(answer_pairs, 20);
+    fail_in_turn(answer_with_a_cache, 20);
+}
+END_TEST
+
 static void add_case(Suite *s, const char *name, const TTest *test) {
     TCase *tc = tcase_create(name);
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -259,5 +313,6 @@ int main(void) {
     add_case(s, "constructors", constructors_say_so_and_leave_nothing);
     add_case(s, "linear", a_linear_layer_and_its_gradients_say_so_and_leave_nothing);
     add_case(s, "steps", a_step_says_so_and_the_next_one_succeeds);
+    add_case(s, "blocks", answers_of_a_network_of_blocks_say_so_and_leave_nothing);
     return suite_run(s);
 }
