@@ -31,8 +31,7 @@ static mdlm_status open_own(const md_cli *cli, md_tokenizer **tok, md_reference 
 static mdlm_status open_reference(const md_cli *cli, const char *path, md_tokenizer **tok,
                                   md_reference **out, mdlm_error *err) {
     if (!*path) return open_own(cli, tok, out, err);
-    md_pack_options pack = md_pack_defaults();
-    return md_reference_files(&path, 1, &pack, out, err);
+    return md_reference_files(&path, 1, md_pack_defaults().val_fraction, out, err);
 }
 
 /* --- printing --------------------------------------------------------------------------------- */

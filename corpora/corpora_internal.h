@@ -61,6 +61,7 @@ void md_input_close(md_input *in); /* accepts a closed one */
 /* --- jsonl ------------------------------------------------------------------------------------ */
 
 typedef struct md_jsonl { /* init with {0} */
+    bool mend_nul;        /* take the escape of a NUL as U+FFFD, in place of refusing it */
     char *chunk;          /* MD_PIECE_BYTES as read */
     size_t at, used;
     md_buffer line;

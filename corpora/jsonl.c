@@ -41,11 +41,14 @@ static bool is_blank(const md_buffer *line) {
 }
 
 /* cJSON's strings end at a NUL, so text after one would be lost without a word. */
-static bool has_nul(const md_buffer *line) {
+static bool has_nul(md_buffer *line, bool mend) {
     if (memchr(line->data, 0, line->size)) return true;
     for (size_t i = 0; i + 5 < line->size; i++) {
         if (line->data[i] != '\\') continue;
-        if (memcmp(line->data + i + 1, "u0000", 5) == 0) return true;
+        if (memcmp(line->data + i + 1, "u0000", 5) == 0) {
+            if (!mend) return true;
+            memcpy(line->data + i + 1, "ufffd", 5);
+        }
         i++; /* the character after a backslash begins no escape */
     }
     return false;
@@ -53,7 +56,7 @@ static bool has_nul(const md_buffer *line) {
 
 static mdlm_status parse_line(md_jsonl *j, const char *path, mdlm_error *err) {
     long long number = (long long)j->number;
-    if (has_nul(&j->line)) {
+    if (has_nul(&j->line, j->mend_nul)) {
         return md_fail(err, MDLM_INPUT, "'%s' line %lld holds a NUL character", path, number);
     }
     mdlm_status status = md_json_parse(j->line.data, j->line.size, path, &j->object, err);

@@ -10,28 +10,26 @@ struct md_reference {
     /* files */
     char **paths;
     size_t path_count;
-    md_pack_options opt;
     md_split split;
     /* or a packed folder */
     md_corpus *corpus;
     const md_tokenizer *tok;
 };
 
-mdlm_status md_reference_files(const char *const *paths, size_t count, const md_pack_options *opt,
+mdlm_status md_reference_files(const char *const *paths, size_t count, double val_fraction,
                                md_reference **out, mdlm_error *err) {
-    MD_BUG_IF(opt->val_file != NULL);
+    md_pack_options opt = {.val_fraction = val_fraction};
     md_reference *ref = md_alloc(1, sizeof *ref, err);
     if (!ref) return MDLM_RUNTIME;
     md_tally tally = {0};
     mdlm_status status = MDLM_RUNTIME;
-    ref->opt = *opt;
     ref->paths = md_alloc(count, sizeof *ref->paths, err);
     if (!ref->paths) goto done;
     for (; ref->path_count < count; ref->path_count++) {
         ref->paths[ref->path_count] = md_strdup(paths[ref->path_count], err);
         if (!ref->paths[ref->path_count]) goto done;
     }
-    MD_GOTO(done, status, md_survey(paths, count, opt, &tally, &ref->split, err));
+    MD_GOTO(done, status, md_survey(paths, count, &opt, &tally, &ref->split, err));
     *out = ref, ref = NULL;
 done:
     md_tally_release(&tally);
@@ -70,6 +68,7 @@ typedef struct sink {
 static mdlm_status read_files(md_reference *ref, md_part part, sink to, mdlm_error *err) {
     md_reader *reader = NULL;
     int64_t document = 0, at = 0;
+    bool open = false; /* a document of this part */
     mdlm_status status;
     MD_GOTO(done, status,
             md_reader_open((const char *const *)ref->paths, ref->path_count, &reader, err));
@@ -80,14 +79,12 @@ static mdlm_status read_files(md_reference *ref, md_part part, sink to, mdlm_err
         size_t head = md_split_head(&ref->split, &piece, document, at);
         const char *text = part == MD_PART_VAL ? piece.text + head : piece.text;
         size_t size = part == MD_PART_VAL ? piece.size - head : head;
-        if (size > 0 || piece.last)
+        if (size > 0 || (open && piece.last)) {
             MD_GOTO(done, status, to.fn(to.user, text, size, piece.last, err));
+            open = !piece.last;
+        }
         document += piece.last;
         at += (int64_t)piece.size;
-        if (ref->opt.on_progress && ref->opt.on_progress(ref->opt.user, at, 0) != 0) {
-            status = md_fail(err, MDLM_CANCELLED, "reading was cancelled");
-            goto done;
-        }
     }
 done:
     md_reader_free(reader);

@@ -1,7 +1,7 @@
 /* corpora/reference.h: a text in two parts that can be read again and again, to compare with.
  *
  *     md_reference *ref = NULL;
- *     MD_TRY(md_reference_files(paths, count, &pack, &ref, err));
+ *     MD_TRY(md_reference_files(paths, count, 0.1, &ref, err));
  *     MD_TRY(md_reference_read(ref, MD_PART_TRAIN, add, user, err));   add(user, piece, size, last,
  * err) md_reference_free(ref);
  *
@@ -15,9 +15,9 @@
 
 typedef struct md_reference md_reference;
 
-/* Reads the files once, to know the split. `opt` gives val_fraction and on_progress; its val_file
- * must be NULL. Errors are those of md_corpus_pack. */
-mdlm_status md_reference_files(const char *const *paths, size_t count, const md_pack_options *opt,
+/* Reads the files once, to know the split: a `val_fraction` in [0, 1) is validation. Errors are
+ * those of md_corpus_pack. */
+mdlm_status md_reference_files(const char *const *paths, size_t count, double val_fraction,
                                md_reference **out, mdlm_error *err);
 /* A packed folder and the tokenizer it was packed with: MDLM_INPUT for another. The tokenizer must
  * outlive the reference. */

@@ -22,7 +22,7 @@ mdlm_status md_samples_add(md_samples *s, const char *text, size_t size, mdlm_er
 }
 
 static mdlm_status read_jsonl(md_samples *s, md_input *input, mdlm_error *err) {
-    md_jsonl lines = {0};
+    md_jsonl lines = {.mend_nul = true};
     mdlm_status status;
     for (;;) {
         const cJSON *value = NULL;

@@ -8,7 +8,8 @@
  * A file that begins with '{' is JSON lines as `mdlm generate --json` writes them: the sample is
  * the string in "text". Other text is cut at lines `--- sample K`, where each sample ends with one
  * line feed that is not part of it, as `mdlm generate` writes them; without such lines the file is
- * one sample. Empty samples are kept. Files may be compressed (.gz).
+ * one sample. Empty samples are kept. JSON holds neither
+ * bytes that are not UTF-8 nor NUL as they are: both are U+FFFD. Files may be compressed (.gz).
  */
 #ifndef MD_CORPORA_SAMPLES_H
 #define MD_CORPORA_SAMPLES_H
