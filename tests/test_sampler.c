@@ -1,22 +1,13 @@
 /* tests/test_sampler.c: the sampling loop: plan, blocks, evaluations, trace, cancelling, errors. */
-#include <errno.h>
 #include <math.h>
 #include <string.h>
 
 #include "sampler/rule.h"
+#include "tests/failing_memory.h"
 #include "tests/suite.h"
 #include "tests/table_model.h"
 
 static table_model model;
-
-/* Stands in for the system's, under base/memory.c: fails when `memory_left` reaches 0. */
-static int memory_left = -1;
-
-int posix_memalign(void **out, size_t alignment, size_t bytes) {
-    if (memory_left >= 0 && memory_left-- == 0) return ENOMEM;
-    *out = aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-    return *out ? 0 : ENOMEM;
-}
 
 static void setup(void) {
     table_init(&model);
