@@ -1,161 +1,87 @@
-/* tests/test_sampler_rules.c: every rule draws from its exactly enumerated law.
- *
- * The law of a sampler over final sequences comes from dynamic programming over the 4^4 canvases of
- * tests/table_model.h. 100,000 draws with a fixed seed are compared by chi-square: a right rule
- * passes p > 1e-3, and the rules broken on purpose below must fail with p < 1e-6.
+/* tests/test_sampler_rules.c: rules that set a fixed or random number of tokens, against their
+ * exactly enumerated laws (tests/sampler_law.h): ancestral, first-hitting, random, left,
+ * confidence; and what all rules that go by scores do with end-of-text and forbidden tokens.
  */
 #include <math.h>
 #include <string.h>
 
-#include "sampler/rule.h"
-#include "tests/suite.h"
-#include "tests/table_model.h"
-
-enum { BATCH = 1000, BATCHES = 100 };
+#include "tests/sampler_law.h"
 
 static table_model model;
 
-/* What a law depends on. */
-typedef struct chain {
-    int steps;
-    double stay;  /* of the step at hand */
-    int quota;    /* of the step at hand */
-    double power; /* 1 / temperature */
-} chain;
-
-typedef void (*transition_fn)(const chain *c, int code, double mass, double *next);
-
-static double tempered(const chain *c, int code, int j, int v) {
-    double sum = 0;
-    for (int w = 0; w < TABLE_V; w++) sum += pow(table_p(&model, code, j, w), c->power);
-    return pow(table_p(&model, code, j, v), c->power) / sum;
+static void first_hitting_law(const chain *c, int code, double mass, double *next) {
+    chain one = *c;
+    one.quota = 1;
+    random_law(&one, code, mass, next);
 }
 
-/* Spreads `mass` over the ways to fill the positions of `set`, each v ~ p given the canvas. */
-static void fill_set(const chain *c, int code, int set, double mass, double *next) {
-    int32_t ids[TABLE_T], now[TABLE_T];
-    table_canvas(code, ids);
-    for (int combination = 0; combination < 81; combination++) {
-        double p = mass;
-        bool valid = true;
-        memcpy(now, ids, sizeof now);
-        for (int j = 0, rest = combination; j < TABLE_T; j++, rest /= 3) {
-            if (set >> j & 1)
-                p *= tempered(c, code, j, now[j] = rest % 3);
-            else
-                valid = valid && rest % 3 == 0;
-        }
-        if (valid) next[table_code(now)] += p;
+static void left_law(const chain *c, int code, double mass, double *next) {
+    int masked = masked_set(code), set = 0;
+    for (int j = 0; j < TABLE_T; j++)
+        if (masked >> j & 1 && size_of(set) < c->quota) set |= 1 << j;
+    fill_set(c, code, set, mass, next);
+}
+
+/* The most confident of the drawn tokens; those that are late after all others. */
+static void accept_confident(const chain *c, int code, const int32_t *drawn, double mass,
+                             double *next) {
+    double score[TABLE_T] = {0};
+    int order[TABLE_T], set = 0, masked = masked_set(code);
+    for (int j = 0; j < TABLE_T; j++) {
+        if (!(masked >> j & 1)) continue;
+        score[j] = c->late >> drawn[j] & 1 ? -1 : plain_p(c, code, j, drawn[j]);
     }
+    ranking(score, masked, order);
+    for (int n = 0; n < quota_at(c, code); n++) set |= 1 << order[n];
+    next[with_tokens(code, drawn, set)] += mass;
 }
 
-static int masked_set(int code) {
-    int32_t ids[TABLE_T];
-    int set = 0;
-    table_canvas(code, ids);
-    for (int j = 0; j < TABLE_T; j++) set |= (ids[j] == TABLE_MASK) << j;
-    return set;
-}
-
-static void ancestral_law(const chain *c, int code, double mass, double *next) {
-    int masked = masked_set(code);
-    for (int set = 0; set < 16; set++) {
-        if (set & ~masked) continue;
-        int go = __builtin_popcount((unsigned)set);
-        int remain = __builtin_popcount((unsigned)masked) - go;
-        fill_set(c, code, set, mass * pow(1 - c->stay, go) * pow(c->stay, remain), next);
-    }
-}
-
-/* All subsets of quota masked positions, equally likely. With quota 1 in every step this averages
- * over the 24 orders. */
-static void random_law(const chain *c, int code, double mass, double *next) {
-    int masked = masked_set(code), ways = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        for (int set = 0; set < 16; set++) {
-            if ((set & ~masked) || __builtin_popcount((unsigned)set) != c->quota) continue;
-            if (pass == 0)
-                ways++;
-            else
-                fill_set(c, code, set, mass / ways, next);
-        }
-    }
-}
-
-/* Draws a token for every masked position, keeps the most confident. */
 static void confidence_law(const chain *c, int code, double mass, double *next) {
-    double *all = calloc(TABLE_CANVASES, sizeof *all);
-    fill_set(c, code, masked_set(code), mass, all);
-    for (int full = 0; full < TABLE_CANVASES; full++) {
-        int32_t ids[TABLE_T], drawn[TABLE_T];
-        if (all[full] <= 0) continue;
-        table_canvas(code, ids);
-        table_canvas(full, drawn);
-        for (int n = 0; n < c->quota; n++) {
-            int best = -1;
-            double most = -1;
-            for (int j = 0; j < TABLE_T; j++) {
-                if (ids[j] != TABLE_MASK) continue;
-                double confidence = table_p(&model, code, j, drawn[j]);
-                if (confidence > most) most = confidence, best = j;
-            }
-            ids[best] = drawn[best];
-        }
-        next[table_code(ids)] += all[full];
-    }
-    free(all);
+    draw_and_accept(c, code, mass, next, accept_confident);
 }
 
-/* The law over canvases after all steps, from all masked. */
-static void enumerate(transition_fn transition, chain c, double *law) {
-    double now[TABLE_CANVASES] = {0};
-    now[TABLE_CANVASES - 1] = 1;
-    for (int i = 0; i < c.steps; i++) {
-        double next[TABLE_CANVASES] = {0};
-        c.stay = (double)(c.steps - i - 1) / (c.steps - i);
-        c.quota = TABLE_T / c.steps + (i < TABLE_T % c.steps);
-        for (int code = 0; code < TABLE_CANVASES; code++)
-            if (now[code] > 0) transition(&c, code, now[code], next);
-        memcpy(now, next, sizeof now);
-    }
-    memcpy(law, now, sizeof now);
+static chain plain(void) {
+    return (chain){.model = &model, .power = 1};
 }
 
-/* p-value of the sampler's draws against a law. */
-static double agreement(const md_rule *rule, int steps, double temperature, const double *law) {
-    static int32_t ids[BATCH * TABLE_T];
-    mdlm_error err = {0};
-    md_denoiser denoiser = table_denoiser(&model);
-    md_masked process = md_masked_process(MD_SCHEDULE_LINEAR);
+static md_sampler_options with(const md_rule *rule) {
     md_sampler_options opt = md_sampler_defaults();
-    int count[TABLE_CANVASES] = {0};
-    double total = 0;
-    opt.rule = rule, opt.steps = steps, opt.seed = 77, opt.temperature = temperature;
-    for (int code = 0; code < TABLE_CANVASES; code++) total += law[code];
-    ck_assert_double_eq_tol(total, 1, 1e-12);
-    for (int b = 0; b < BATCHES; b++) {
-        md_canvas canvas = {.ids = ids, .samples = BATCH, .length = TABLE_T};
-        for (int i = 0; i < BATCH * TABLE_T; i++) ids[i] = TABLE_MASK;
-        opt.first_index = (int64_t)b * BATCH;
-        assert_ok(md_sampler_run(&denoiser, &process, &opt, &canvas, NULL, &err));
-        for (int k = 0; k < BATCH; k++) count[table_code(ids + k * TABLE_T)]++;
-    }
-    return chi_square_test(count, law, TABLE_CANVASES);
+    opt.rule = rule;
+    return opt;
 }
+
+static double one_step(const md_rule *rule, transition_fn law) {
+    md_sampler_options opt = with(rule);
+    return step_agreement(&opt, law, plain());
+}
+
+static double whole_chain(const md_rule *rule, transition_fn law, int steps) {
+    md_sampler_options opt = with(rule);
+    return chain_agreement(&opt, law, plain(), steps);
+}
+
+START_TEST(each_step_has_the_law_of_its_rule) {
+    ck_assert_double_gt(one_step(&md_rule_ancestral, ancestral_law), RIGHT);
+    ck_assert_double_gt(one_step(&md_rule_first_hitting, first_hitting_law), RIGHT);
+    ck_assert_double_gt(one_step(&md_rule_random, random_law), RIGHT);
+    ck_assert_double_gt(one_step(&md_rule_left, left_law), RIGHT);
+    ck_assert_double_gt(one_step(&md_rule_confidence, confidence_law), RIGHT);
+}
+END_TEST
 
 START_TEST(ancestral_draws_from_the_law_of_its_chain) {
-    double law[TABLE_CANVASES], coarse[TABLE_CANVASES];
-    enumerate(ancestral_law, (chain){.steps = 8, .power = 1}, law);
-    enumerate(ancestral_law, (chain){.steps = 2, .power = 1}, coarse);
-    ck_assert_double_gt(agreement(&md_rule_ancestral, 8, 1, law), 1e-3);
-    ck_assert_double_gt(agreement(&md_rule_ancestral, 2, 1, coarse), 1e-3);
-    ck_assert_double_lt(agreement(&md_rule_ancestral, 2, 1, law), 1e-6);
+    double eight[TABLE_CANVASES];
+    md_sampler_options opt = with(&md_rule_ancestral);
+    ck_assert_double_gt(whole_chain(&md_rule_ancestral, ancestral_law, 8), RIGHT);
+    ck_assert_double_gt(whole_chain(&md_rule_ancestral, ancestral_law, 2), RIGHT);
+    enumerate(ancestral_law, plain(), 8, eight);
+    ck_assert_double_lt(final_agreement(&opt, &model, 2, eight), WRONG);
 }
 END_TEST
 
 START_TEST(ancestral_in_one_step_draws_every_token_on_its_own) {
     double law[TABLE_CANVASES];
-    enumerate(ancestral_law, (chain){.steps = 1, .power = 1}, law);
+    enumerate(ancestral_law, plain(), 1, law);
     int32_t ids[TABLE_T];
     for (int code = 0; code < TABLE_CANVASES; code++) { /* the enumeration itself */
         double product = 1;
@@ -164,7 +90,7 @@ START_TEST(ancestral_in_one_step_draws_every_token_on_its_own) {
             product *= ids[j] == TABLE_MASK ? 0 : table_p(&model, TABLE_CANVASES - 1, j, ids[j]);
         ck_assert_double_eq_tol(law[code], product, 1e-15);
     }
-    ck_assert_double_gt(agreement(&md_rule_ancestral, 1, 1, law), 1e-3);
+    ck_assert_double_gt(whole_chain(&md_rule_ancestral, ancestral_law, 1), RIGHT);
 }
 END_TEST
 
@@ -175,9 +101,8 @@ static void select_with_stay_squared(md_block_step *b) {
 
 START_TEST(ancestral_with_a_wrong_rate_is_caught) {
     const md_rule broken = {.name = "broken", .select = select_with_stay_squared};
-    double law[TABLE_CANVASES];
-    enumerate(ancestral_law, (chain){.steps = 8, .power = 1}, law);
-    ck_assert_double_lt(agreement(&broken, 8, 1, law), 1e-6);
+    ck_assert_double_lt(one_step(&broken, ancestral_law), WRONG);
+    ck_assert_double_lt(whole_chain(&broken, ancestral_law, 8), WRONG);
 }
 END_TEST
 
@@ -204,7 +129,7 @@ END_TEST
 
 START_TEST(first_hitting_averages_over_all_orders) {
     double law[TABLE_CANVASES], orders[TABLE_CANVASES] = {0};
-    enumerate(random_law, (chain){.steps = 4, .power = 1}, law);
+    enumerate(random_law, plain(), 4, law);
     /* The same, order by order. */
     for (int n = 0, order[4]; n < 256; n++) {
         int used = 0;
@@ -224,34 +149,24 @@ START_TEST(first_hitting_averages_over_all_orders) {
     }
     for (int code = 0; code < TABLE_CANVASES; code++)
         ck_assert_double_eq_tol(law[code], orders[code], 1e-14);
-    ck_assert_double_gt(agreement(&md_rule_first_hitting, 0, 1, law), 1e-3);
-    ck_assert_double_gt(agreement(&md_rule_first_hitting, 1, 1, law), 1e-3); /* steps ignored */
+    md_sampler_options opt = with(&md_rule_first_hitting);
+    ck_assert_double_gt(final_agreement(&opt, &model, 0, law), RIGHT);
+    ck_assert_double_gt(final_agreement(&opt, &model, 1, law), RIGHT); /* steps ignored */
 }
 END_TEST
 
-static void select_leftmost(md_block_step *b) {
-    for (int j = 0; j < b->length; j++) {
-        if (b->ids[j] != b->mask_id) continue;
-        b->want[j] = 1;
-        return;
-    }
-}
-
 START_TEST(first_hitting_from_the_left_is_caught) {
-    const md_rule broken = {
-        .name = "broken", .one_token_per_step = true, .select = select_leftmost};
-    double law[TABLE_CANVASES];
-    enumerate(random_law, (chain){.steps = 4, .power = 1}, law);
-    ck_assert_double_lt(agreement(&broken, 0, 1, law), 1e-6);
+    md_rule broken = md_rule_left;
+    broken.one_token_per_step = true;
+    ck_assert_double_lt(one_step(&broken, first_hitting_law), WRONG);
+    ck_assert_double_lt(whole_chain(&broken, first_hitting_law, 4), WRONG);
 }
 END_TEST
 
 START_TEST(random_keeps_every_subset_equally_often) {
     for (int steps = 1; steps <= 4; steps++) {
-        double law[TABLE_CANVASES];
-        enumerate(random_law, (chain){.steps = steps, .power = 1}, law);
-        double p = agreement(&md_rule_random, steps, 1, law);
-        ck_assert_msg(p > 1e-3, "%d steps: p %g", steps, p);
+        double p = whole_chain(&md_rule_random, random_law, steps);
+        ck_assert_msg(p > RIGHT, "%d steps: p %g", steps, p);
     }
 }
 END_TEST
@@ -259,6 +174,7 @@ END_TEST
 /* Neighbours only: (0,1), (1,2), (2,3), (3,0), a common way to pick "two of four". */
 static void select_neighbours(md_block_step *b) {
     int masked[TABLE_T];
+    if (b->masked == 0) return;
     md_rule_masked(b, masked);
     int first = (int)md_uniform_below(b->rng, b->sequence, 0, (uint64_t)b->masked);
     for (int i = 0; i < b->quota; i++) b->want[masked[(first + i) % b->masked]] = 1;
@@ -266,27 +182,59 @@ static void select_neighbours(md_block_step *b) {
 
 START_TEST(random_subsets_that_are_not_uniform_are_caught) {
     const md_rule broken = {.name = "broken", .select = select_neighbours};
+    ck_assert_double_lt(one_step(&broken, random_law), WRONG);
+    ck_assert_double_lt(whole_chain(&broken, random_law, 2), WRONG);
+}
+END_TEST
+
+START_TEST(left_goes_from_left_to_right) {
+    for (int steps = 1; steps <= 4; steps++) {
+        double p = whole_chain(&md_rule_left, left_law, steps);
+        ck_assert_msg(p > RIGHT, "%d steps: p %g", steps, p);
+    }
+    /* One at a time it is the product of conditionals. */
     double law[TABLE_CANVASES];
-    enumerate(random_law, (chain){.steps = 2, .power = 1}, law);
-    ck_assert_double_lt(agreement(&broken, 2, 1, law), 1e-6);
+    int32_t ids[TABLE_T], now[TABLE_T];
+    enumerate(left_law, plain(), 4, law);
+    for (int code = 0; code < TABLE_CANVASES; code++) {
+        double product = masked_set(code) ? 0 : 1;
+        table_canvas(code, ids);
+        for (int j = 0; j < TABLE_T && product > 0; j++) {
+            for (int i = 0; i < TABLE_T; i++) now[i] = i < j ? ids[i] : TABLE_MASK;
+            product *= table_p(&model, table_code(now), j, ids[j]);
+        }
+        ck_assert_double_eq_tol(law[code], product, 1e-15);
+    }
+}
+END_TEST
+
+static void select_rightmost(md_block_step *b) {
+    for (int j = b->length - 1, n = 0; j >= 0 && n < b->quota; j--)
+        if (b->ids[j] == b->mask_id) b->want[j] = 1, n++;
+}
+
+START_TEST(left_from_the_right_is_caught) {
+    const md_rule broken = {.name = "broken", .select = select_rightmost};
+    ck_assert_double_lt(one_step(&broken, left_law), WRONG);
+    ck_assert_double_lt(whole_chain(&broken, left_law, 3), WRONG);
 }
 END_TEST
 
 START_TEST(confidence_keeps_the_most_confident_draws) {
     for (int steps = 1; steps <= 4; steps++) {
-        double law[TABLE_CANVASES];
-        enumerate(confidence_law, (chain){.steps = steps, .power = 1}, law);
-        double p = agreement(&md_rule_confidence, steps, 1, law);
-        ck_assert_msg(p > 1e-3, "%d steps: p %g", steps, p);
+        double p = whole_chain(&md_rule_confidence, confidence_law, steps);
+        ck_assert_msg(p > RIGHT, "%d steps: p %g", steps, p);
     }
 }
 END_TEST
 
 START_TEST(confidence_is_that_of_the_distribution_before_temperature) {
-    double law[TABLE_CANVASES];
-    enumerate(confidence_law, (chain){.steps = 3, .power = 1 / 0.6}, law);
-    ck_assert_double_gt(agreement(&md_rule_confidence, 3, 0.6, law), 1e-3);
-    ck_assert_double_lt(agreement(&md_rule_confidence, 3, 1, law), 1e-6);
+    md_sampler_options opt = with(&md_rule_confidence);
+    chain sharp = plain();
+    sharp.power = 1 / 0.6, opt.temperature = 0.6;
+    ck_assert_double_gt(step_agreement(&opt, confidence_law, sharp), RIGHT);
+    ck_assert_double_gt(chain_agreement(&opt, confidence_law, sharp, 3), RIGHT);
+    ck_assert_double_lt(chain_agreement(&opt, confidence_law, plain(), 3), WRONG);
 }
 END_TEST
 
@@ -307,9 +255,37 @@ static void commit_least_confident(md_block_step *b) {
 START_TEST(confidence_upside_down_is_caught) {
     const md_rule broken = {
         .name = "broken", .select = md_rule_confidence.select, .commit = commit_least_confident};
-    double law[TABLE_CANVASES];
-    enumerate(confidence_law, (chain){.steps = 4, .power = 1}, law);
-    ck_assert_double_lt(agreement(&broken, 4, 1, law), 1e-6);
+    ck_assert_double_lt(one_step(&broken, confidence_law), WRONG);
+    ck_assert_double_lt(whole_chain(&broken, confidence_law, 4), WRONG);
+}
+END_TEST
+
+START_TEST(late_end_of_text_is_set_last_at_every_temperature) {
+    md_sampler_options opt = with(&md_rule_confidence);
+    chain c = plain();
+    opt.end_of_text = MD_END_LATE, opt.end_of_text_id = 1, c.late = 1 << 1;
+    ck_assert_double_lt(chain_agreement(&opt, confidence_law, plain(), 3), WRONG);
+    for (int i = 0; i < 3; i++) {
+        opt.temperature = (double[]){1, 0.4, 2}[i], c.power = 1 / opt.temperature;
+        ck_assert_double_gt(step_agreement(&opt, confidence_law, c), RIGHT);
+        ck_assert_double_gt(chain_agreement(&opt, confidence_law, c, 3), RIGHT);
+    }
+}
+END_TEST
+
+START_TEST(forbidden_tokens_have_no_part_in_any_rule) {
+    const uint8_t allowed[TABLE_V + 1] = {1, 0, 1, 1};
+    for (int way = 0; way < 2; way++) {
+        md_sampler_options opt = with(&md_rule_confidence);
+        chain c = plain();
+        c.banned = 1 << 1;
+        if (way == 0) opt.allowed = allowed;
+        if (way == 1) opt.end_of_text = MD_END_FORBID, opt.end_of_text_id = 1;
+        ck_assert_double_gt(step_agreement(&opt, confidence_law, c), RIGHT);
+        ck_assert_double_gt(chain_agreement(&opt, confidence_law, c, 3), RIGHT);
+        opt.rule = &md_rule_ancestral, opt.temperature = 0.7, c.power = 1 / 0.7;
+        ck_assert_double_gt(chain_agreement(&opt, ancestral_law, c, 3), RIGHT);
+    }
 }
 END_TEST
 
@@ -357,6 +333,7 @@ static void add(Suite *s, const char *name, const TTest *test) {
 int main(void) {
     Suite *s = suite_create("sampler rules");
     add_case(s, rules_are_found_by_name);
+    add_case(s, each_step_has_the_law_of_its_rule);
     add_case(s, ancestral_draws_from_the_law_of_its_chain);
     add_case(s, ancestral_in_one_step_draws_every_token_on_its_own);
     add_case(s, ancestral_with_a_wrong_rate_is_caught);
@@ -365,9 +342,13 @@ int main(void) {
     add_case(s, first_hitting_from_the_left_is_caught);
     add_case(s, random_keeps_every_subset_equally_often);
     add_case(s, random_subsets_that_are_not_uniform_are_caught);
+    add_case(s, left_goes_from_left_to_right);
+    add_case(s, left_from_the_right_is_caught);
     add_case(s, confidence_keeps_the_most_confident_draws);
     add_case(s, confidence_is_that_of_the_distribution_before_temperature);
     add_case(s, confidence_upside_down_is_caught);
+    add_case(s, late_end_of_text_is_set_last_at_every_temperature);
+    add_case(s, forbidden_tokens_have_no_part_in_any_rule);
     add_case(s, equal_confidence_goes_to_the_lower_position);
     return suite_run(s);
 }
