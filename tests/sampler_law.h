@@ -24,7 +24,7 @@
 #include "tests/suite.h"
 #include "tests/table_model.h"
 
-enum { LAW_BATCH = 1000, LAW_BATCHES = 40, ALL_MASKED = TABLE_CANVASES - 1 };
+enum { LAW_BATCH = 1000, LAW_BATCHES = 20, ALL_MASKED = TABLE_CANVASES - 1 };
 static const double RIGHT = 1e-3, WRONG = 1e-6;
 
 /* What a law depends on. */
@@ -203,9 +203,9 @@ static inline void check_total(const double *law) {
     ck_assert_double_eq_tol(total, 1, 1e-12); /* sums of at most some thousand products */
 }
 
-/* p-value of final canvases of the sampler, from all masked, against a law. */
+/* p-value of so many batches of final canvases, from all masked, against a law after N steps. */
 static inline double final_agreement(const md_sampler_options *options, table_model *model, int N,
-                                     const double *law) {
+                                     const double *law, int batches) {
     static int32_t ids[LAW_BATCH * TABLE_T];
     mdlm_error err = {0};
     md_denoiser denoiser = table_denoiser(model);
@@ -214,7 +214,7 @@ static inline double final_agreement(const md_sampler_options *options, table_mo
     int count[TABLE_CANVASES] = {0};
     opt.steps = N, opt.seed = 77;
     check_total(law);
-    for (int b = 0; b < LAW_BATCHES; b++) {
+    for (int b = 0; b < batches; b++) {
         md_canvas canvas = {.ids = ids, .samples = LAW_BATCH, .length = TABLE_T};
         for (int i = 0; i < LAW_BATCH * TABLE_T; i++) ids[i] = TABLE_MASK;
         opt.first_index = (int64_t)b * LAW_BATCH;
@@ -229,7 +229,7 @@ static inline double chain_agreement(const md_sampler_options *opt, transition_f
     double law[TABLE_CANVASES];
     table_model model = *c.model; /* its counters are written */
     enumerate(transition, c, N, law);
-    return final_agreement(opt, &model, N, law);
+    return final_agreement(opt, &model, N, law, LAW_BATCHES);
 }
 
 /* What one step of the rule makes of the canvas `code`, in sample `sequence`. */
@@ -297,7 +297,8 @@ static inline double next_agreement(const md_sampler_options *opt, transition_fn
 }
 
 /* The least p-value of single steps: from all masked, from mixed canvases in the middle of a
- * chain, from one without masks, and of a last step. */
+ * chain, from one without masks, and of a last step. ReMDM's greatest rate is 1 in some of them and
+ * less in others. */
 static inline double step_agreement(const md_sampler_options *opt, transition_fn transition,
                                     chain c) {
     static const struct {
@@ -305,9 +306,9 @@ static inline double step_agreement(const md_sampler_options *opt, transition_fn
         int step, steps;
     } from[] = {
         {{TABLE_MASK, TABLE_MASK, TABLE_MASK, TABLE_MASK}, 0, 2},
-        {{TABLE_MASK, 1, TABLE_MASK, 0}, 2, 5},
+        {{TABLE_MASK, 1, TABLE_MASK, 0}, 3, 5},
         {{2, TABLE_MASK, TABLE_MASK, TABLE_MASK}, 1, 3},
-        {{0, 2, 1, 2}, 3, 7},
+        {{0, 2, 1, 2}, 5, 7},
         {{TABLE_MASK, 0, 2, TABLE_MASK}, 1, 2},
     };
     double least = 1;
