@@ -158,15 +158,25 @@ void md_json_close(md_json_line *line, char bracket) {
     line->comma = true;
 }
 
-mdlm_status md_json_end(md_json_line *line, mdlm_error *err) {
+/* Completes and takes the line; `file` NULL: stdout. */
+static mdlm_status end_line(md_json_line *line, md_writer *file, mdlm_error *err) {
     put_string(line, "}\n");
     mdlm_status status = line->error.status;
-    if (status == MDLM_OK)
-        status = md_cli_write(line->text.data, line->text.size, err);
-    else if (err)
-        *err = line->error;
+    if (status != MDLM_OK && err) *err = line->error;
+    if (status == MDLM_OK) {
+        status = file ? md_writer_write(file, line->text.data, line->text.size, err)
+                      : md_cli_write(line->text.data, line->text.size, err);
+    }
     md_buffer_release(&line->text);
     return status;
+}
+
+mdlm_status md_json_end(md_json_line *line, mdlm_error *err) {
+    return end_line(line, NULL, err);
+}
+
+mdlm_status md_json_end_in(md_json_line *line, md_writer *file, mdlm_error *err) {
+    return end_line(line, file, err);
 }
 
 mdlm_status md_cli_ids_text(md_buffer *out, const int32_t *ids, size_t count, mdlm_error *err) {

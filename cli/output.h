@@ -12,6 +12,7 @@
 #define MD_CLI_OUTPUT_H
 
 #include "base/buffer.h"
+#include "base/file.h"
 
 /* Writes to stdout. MDLM_WRITE when it does not take all; errors may also show up at the flush. */
 mdlm_status md_cli_write(const void *bytes, size_t size, mdlm_error *err);
@@ -38,6 +39,8 @@ void md_json_put_ids(md_json_line *line, const char *key, const int32_t *ids, si
 void md_json_open(md_json_line *line, const char *key, char bracket); /* '{' or '[' */
 void md_json_close(md_json_line *line, char bracket);                 /* '}' or ']' */
 mdlm_status md_json_end(md_json_line *line, mdlm_error *err);
+/* The same into a file. */
+mdlm_status md_json_end_in(md_json_line *line, md_writer *file, mdlm_error *err);
 
 /* Length of the valid UTF-8 sequence at the start of `bytes` (1..4), 0 when there is none. */
 size_t md_cli_utf8_length(const char *bytes, size_t size);

@@ -53,6 +53,7 @@ static mdlm_status close_item(evaluation *e, mdlm_error *err) {
     md_likelihood_report difference = md_likelihood_finish(&e->item.difference);
     double tokens = (double)own.tokens, apart = hypot(own.stderr_mc, other.stderr_mc);
     md_evaluate_item item = {
+        .document = e->windows.document_count > 1,
         .index = e->index,
         .offset = e->offset,
         .tokens = own.tokens,
@@ -170,7 +171,6 @@ static mdlm_status finish(const evaluation *e, md_evaluation *out, mdlm_error *e
     md_evaluation r = {.report = md_likelihood_finish(&e->all.own),
                        .bytes = e->all_bytes,
                        .windows = e->windows.count,
-                       .by_document = e->windows.document_count > 1,
                        .other = md_likelihood_finish(&e->all.other),
                        .difference = md_likelihood_finish(&e->all.difference),
                        .paired = e->paired};

@@ -18,6 +18,7 @@
 
 /* The share of one document, or, when the part has only one document, of one window. */
 typedef struct md_evaluate_item {
+    bool document;  /* not a window */
     int64_t index;  /* of the document or window in the part */
     int64_t offset; /* of its first scored token in the part */
     int64_t tokens, bytes;
@@ -50,7 +51,6 @@ typedef struct md_evaluation {
     int64_t bytes;                                   /* of text scored */
     double nats_per_byte, bits_per_byte, perplexity; /* perplexity per token: exp(nats_per_token) */
     int64_t windows;
-    bool by_document; /* items are documents, not windows */
     /* with a second model: */
     md_likelihood_report other, difference; /* this model less the other, window by window */
     bool paired; /* both drew the same masks; else the difference's stderr_mc is of both apart */
