@@ -256,6 +256,8 @@ const md_command md_cmd_train = {
                 "  mdlm train corpus.txt --time 10m               for ten minutes\n"
                 "  mdlm train books/ notes.jsonl.gz --preset 10m  folders, .jsonl and .gz too\n"
                 "  mdlm train corpus.txt --layers 6 --dim 384 --heads 6 --steps 5000 --run big\n"
+                "  mdlm train corpus.txt --objective block --block-length 16  text of any length\n"
+                "  mdlm train corpus.txt --objective ar           the autoregressive baseline\n"
                 "  mdlm train --resume                            go on after Ctrl-C\n",
     .notes = "FILE is UTF-8 text (any bytes), .jsonl (member \"text\"), a folder, or these as\n"
              ".gz. Ctrl-C saves the run; a second Ctrl-C does not wait for that.\n",

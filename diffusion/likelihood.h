@@ -151,6 +151,9 @@ mdlm_status md_losses_measure(md_losses *out, const md_denoiser *denoiser,
                               mdlm_error *err);
 void md_losses_release(md_losses *losses); /* accepts an empty struct */
 mdlm_status md_losses_copy(md_losses *out, const md_losses *losses, mdlm_error *err);
+/* The number of a unit in the whole evaluation (levels.h: it keys its times); `first` is its first
+ * position in sequence i. */
+int64_t md_losses_unit(const md_losses *losses, int i, int first);
 /* a - b, of the same batch. True when both drew the same masks, so that `a` then holds paired
  * differences by draw; else those of the means over draws, exact as far as `a` knows: their
  * stderr_mc is hypot of the two. */

@@ -8,7 +8,4 @@
  * how many. */
 int md_likelihood_open(const md_likelihood_batch *batch, int i, int first, int end, int32_t *open);
 
-/* The number of a unit in the whole evaluation; `first` is its first position. */
-int64_t md_losses_unit(const md_losses *losses, int i, int first);
-
 #endif

@@ -12,8 +12,13 @@ static const char *const schedule_names[] = {
 };
 
 md_masked md_masked_process(md_schedule_kind kind) {
-    return (md_masked){
-        .kind = kind, .power = 2.0, .sigma_min = 1e-4, .sigma_max = 20.0, .eps = 1e-3};
+    return (md_masked){.kind = kind,
+                       .power = 2.0,
+                       .sigma_min = 1e-4,
+                       .sigma_max = 20.0,
+                       .eps = 1e-3,
+                       .end = 1.0,
+                       .scale = 1.0};
 }
 
 mdlm_status md_masked_from_name(const char *name, md_masked *out, mdlm_error *err) {
@@ -78,9 +83,17 @@ double md_masked_stay(const md_masked *p, double s, double t) {
     return masked_fraction(p, s) / masked_fraction(p, t);
 }
 
+void md_masked_clip(md_masked *p, double low, double high) {
+    double first = md_masked_time(p, 1.0 - low);
+    md_masked whole = md_masked_process(p->kind);
+    p->end = md_masked_time(p, 1.0 - high);
+    p->scale = (p->end - first) / (high - low);
+    p->eps = fmax(first, whole.eps);
+}
+
 double md_masked_stratified(const md_masked *p, double u0, int64_t i, int64_t n) {
     double v = u0 + (double)i / (double)n;
-    return p->eps + (1.0 - p->eps) * (v - floor(v));
+    return p->eps + (p->end - p->eps) * (v - floor(v));
 }
 
 int md_masked_corrupt(md_rng rng, uint32_t sequence, double alpha, int32_t mask_id,

@@ -33,7 +33,8 @@ typedef struct md_masked {
     md_schedule_kind kind;
     double power;                /* poly: 2 unless set */
     double sigma_min, sigma_max; /* geometric: 1e-4 and 20 unless set */
-    double eps;                  /* t is drawn from [eps, 1]: 1e-3 in training (LLaDA) */
+    double eps, end;             /* training draws t from [eps, end]: 1e-3 (LLaDA) and 1 */
+    double scale;                /* training multiplies the weight: 1 unless clipped */
 } md_masked;
 
 md_masked md_masked_process(md_schedule_kind kind);
@@ -48,7 +49,13 @@ double md_masked_time(const md_masked *p, double alpha);
  * without cancellation. Exactly 0 at s = 0 under every schedule: x_0 has no masks. */
 double md_masked_stay(const md_masked *p, double s, double t);
 
-/* Low-discrepancy times for a training batch (MD4): t_i = eps + (1-eps) * frac(u0 + i/n), one
+/* Clipped noise levels (BD3-LM section 5.3): training draws masked shares p = 1 - alpha from [low,
+ * high] alone, 0 <= low < high <= 1, under the same schedule. With `scale` the mean of the weighted
+ * loss is that of (1/p) * (loss at p) over p uniform on [low, high], whatever the schedule: for [0,
+ * 1] the bound, else a training loss that is none. Times, weights and sampling stay as they are. */
+void md_masked_clip(md_masked *p, double low, double high);
+
+/* Low-discrepancy times for a training batch (MD4): t_i = eps + (end-eps) * frac(u0 + i/n), one
  * uniform u0 for a batch of n. */
 double md_masked_stratified(const md_masked *p, double u0, int64_t i, int64_t n);
 

@@ -98,18 +98,20 @@ static mdlm_status save(run *r) {
     for (size_t i = 0; i < sizeof items / sizeof *items; i++)
         complete = cJSON_AddNumberToObject(state, items[i].key, items[i].value) && complete;
     char *path = NULL;
-    mdlm_status status = MDLM_RUNTIME;
+    mdlm_status status;
     md_checkpoint c = {
         .params = r->task->params, .optimizer = r->optimizer, .step = r->now.step, .state = state};
-    if (complete) {
-        status = md_checkpoint_save(&c, r->loop->request->run, (int)r->set->keep, &path, r->err);
-    } else {
-        md_fail(r->err, MDLM_RUNTIME, "out of memory: cannot save");
+    if (!complete) {
+        status = md_fail(r->err, MDLM_RUNTIME, "out of memory: cannot save");
+        goto done;
     }
-    if (status == MDLM_OK) {
-        r->saved_step = r->now.step;
-        emit(r, MD_EVENT_SAVED, path, false);
-    }
+    if (r->task->save_state)
+        MD_GOTO(done, status, r->task->save_state(r->task->context, state, r->err));
+    MD_GOTO(done, status,
+            md_checkpoint_save(&c, r->loop->request->run, (int)r->set->keep, &path, r->err));
+    r->saved_step = r->now.step;
+    emit(r, MD_EVENT_SAVED, path, false);
+done:
     md_free(path);
     cJSON_Delete(state);
     return status;
@@ -133,7 +135,7 @@ static mdlm_status read_state(run *r, const cJSON *state) {
     }
     r->now.tokens = (int64_t)tokens;
     r->now.best = best < 0 ? INFINITY : best;
-    return MDLM_OK;
+    return r->task->load_state ? r->task->load_state(r->task->context, state, r->err) : MDLM_OK;
 }
 
 static mdlm_status resume(run *r) {
@@ -240,27 +242,34 @@ static md_metrics_row metrics_row(const run *r) {
                             .tokens_per_second = r->rate};
 }
 
-static mdlm_status validate_average(run *r, bool *best) {
+static mdlm_status validate_average(run *r, bool *best, md_buffer *note) {
     MD_TRY(r->task->validate(r->task->context, false, &r->last_val, r->err));
     if (!isfinite(r->last_val))
         return md_fail(r->err, MDLM_NUMERIC, "the validation loss is not finite");
     *best = r->last_val < r->now.best;
-    if (!*best) return MDLM_OK;
-    r->now.best = r->last_val;
-    return r->task->publish(r->task->context, r->err);
+    if (*best) {
+        r->now.best = r->last_val;
+        MD_TRY(r->task->publish(r->task->context, r->err));
+    }
+    return r->task->adapt ? r->task->adapt(r->task->context, note, r->err) : MDLM_OK;
 }
 
 static mdlm_status validate(run *r) {
     bool best = false;
+    md_buffer note = {0};
     swap_average(r);
-    mdlm_status status = validate_average(r, &best);
+    mdlm_status status = validate_average(r, &best, &note);
     swap_average(r);
-    if (status != MDLM_OK) return status;
+    if (status != MDLM_OK) goto done;
     md_metrics_row row = metrics_row(r);
     row.best = best;
-    MD_TRY(md_metrics_val(r->metrics, &row, r->err));
+    MD_GOTO(done, status, md_metrics_val(r->metrics, &row, r->err));
     emit(r, MD_EVENT_EVAL, NULL, best);
-    return md_metrics_plot(r->metrics, r->task->unit_name, r->err);
+    if (note.data) emit(r, MD_EVENT_NOTE, note.data, false);
+    status = md_metrics_plot(r->metrics, r->task->unit_name, r->err);
+done:
+    md_buffer_release(&note);
+    return status;
 }
 
 static mdlm_status show_sample(run *r) {

@@ -24,6 +24,12 @@ typedef struct md_task {
     /* The validation figure, in the unit of reports, of the weights now in params. `thorough`: for
      * the final report, else on a fixed, smaller part. */
     mdlm_status (*validate)(void *context, bool thorough, double *value, mdlm_error *err);
+    /* After a validation during training, with the weights that were validated in params: the task
+     * may change what it trains on from here on; what it says goes to `note`. May be NULL. */
+    mdlm_status (*adapt)(void *context, md_buffer *note, mdlm_error *err);
+    /* Members of a checkpoint's state that a resumed run of this task needs. May be NULL. */
+    mdlm_status (*save_state)(void *context, cJSON *state, mdlm_error *err);
+    mdlm_status (*load_state)(void *context, const cJSON *state, mdlm_error *err);
     /* Appends a line that shows what the weights now in params generate. May be NULL. */
     mdlm_status (*sample)(void *context, int64_t step, md_buffer *text, mdlm_error *err);
     /* Writes (or reads back) the run's model file: the weights now in params. */

@@ -21,7 +21,8 @@ struct md_text_task;
 
 typedef struct md_objective {
     const char *name;
-    md_sight sight; /* of the network that it trains */
+    const char *title; /* "block diffusion" */
+    md_sight sight;    /* of the network that it trains */
     /* Whether LLaDA's cut of 1% of the steps to a random length teaches it something. */
     bool short_batches;
     /* From ids, keep, scored to noisy, rows, target, weight, count. Draws are keyed by the task's
@@ -34,8 +35,15 @@ typedef struct md_objective {
 
 /* Masked diffusion: one noise level a sequence, weight w(t) (diffusion/masked.h). */
 extern const md_objective md_objective_mdlm;
+/* Block diffusion (BD3-LM): a noise level for every block, each predicted from the text before it.
+ * `hidden` runs the network on noisy and clean text at once. Clipped noise levels: train/clip.h. */
+extern const md_objective md_objective_block;
+/* The autoregressive baseline: every token from those before it; the loss is the likelihood. */
+extern const md_objective md_objective_ar;
 
 /* NULL for an unknown name. */
 const md_objective *md_objective_find(const char *name);
+/* The one that trains networks of this sight. */
+const md_objective *md_objective_for(md_sight sight);
 
 #endif

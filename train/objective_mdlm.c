@@ -12,7 +12,8 @@ static void fill(const md_text_task *t, int64_t step, int micro, md_text_batch *
         int64_t sequence = (int64_t)micro * batch->B + b;
         int64_t stratum = (int64_t)b * t->parts + micro; /* a micro-batch sees all noise levels */
         double time = md_masked_stratified(&t->process, u0, stratum, in_step);
-        double weight = md_masked_weight(&t->process, time) / (double)(in_step * batch->scored[b]);
+        double weight = t->process.scale * md_masked_weight(&t->process, time) /
+                        (double)(in_step * batch->scored[b]);
         const int64_t start = (int64_t)b * T;
         int32_t *masked = batch->rows + count;
         int n = md_masked_corrupt(masks, (uint32_t)sequence, md_masked_alpha(&t->process, time),
@@ -33,5 +34,9 @@ static md_tensor *hidden(const md_text_task *t, md_tape *tape, const md_text_bat
     return md_transformer_hidden(t->net, tape, batch->noisy, batch->B, batch->T, &training);
 }
 
-const md_objective md_objective_mdlm = {
-    .name = "mdlm", .sight = MD_SEES_ALL, .short_batches = true, .fill = fill, .hidden = hidden};
+const md_objective md_objective_mdlm = {.name = "mdlm",
+                                        .title = "masked diffusion",
+                                        .sight = MD_SEES_ALL,
+                                        .short_batches = true,
+                                        .fill = fill,
+                                        .hidden = hidden};

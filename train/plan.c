@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "train/clip.h"
+#include "train/objective.h"
+
 /* A model small enough to learn a corpus of this many bytes on a processor without idling through
  * it, large enough to use it. */
 static const struct {
@@ -39,6 +42,13 @@ static int64_t heads_for(const md_preset *p, int64_t dim) {
     return 1;
 }
 
+/* Blocks of 16 tokens, or the next smaller that fill a sequence. */
+static int64_t choose_block(int64_t seq_len) {
+    int64_t length = 16;
+    while (seq_len % length) length--;
+    return length;
+}
+
 mdlm_status md_plan_model(md_train_settings *s, md_options *o, int64_t corpus_bytes,
                           md_model_config *config, mdlm_error *err) {
     const md_preset *p = choose_preset(s->preset, corpus_bytes);
@@ -63,6 +73,25 @@ mdlm_status md_plan_model(md_train_settings *s, md_options *o, int64_t corpus_by
                                 .tied = s->tied,
                                 .vocab = 1,
                                 .mask_id = 0};
+    return md_model_config_check(config, err);
+}
+
+mdlm_status md_plan_objective(md_train_settings *s, md_options *o, md_model_config *config,
+                              mdlm_error *err) {
+    const md_objective *objective = md_objective_find(s->objective);
+    MD_BUG_IF(!objective);
+    bool automatic, blocks = objective->sight == MD_SEES_BLOCKS;
+    md_clip clip;
+    MD_TRY(md_clip_parse(s->noise_clip, &automatic, &clip, err));
+    if (objective->sight == MD_SEES_PAST && clip.high - clip.low < 1)
+        return md_fail(err, MDLM_USAGE, "--noise-clip %s: --objective %s has no noise levels",
+                       s->noise_clip, s->objective);
+    if (!blocks && s->block_length > 0)
+        return md_fail(err, MDLM_USAGE, "--block-length %lld is for --objective block, not %s",
+                       (long long)s->block_length, s->objective);
+    if (blocks) choose(o, "block_length", &s->block_length, choose_block(config->seq_len));
+    config->sight = objective->sight;
+    config->block_length = (int)s->block_length;
     return md_model_config_check(config, err);
 }
 
@@ -100,6 +129,13 @@ void md_plan_training(md_train_settings *s, md_options *o, const md_corpus_stats
     choose(o, "save_every", &s->save_every, tenth);
 }
 
+static mdlm_status describe_objective(const md_train_settings *s, const md_model_config *c,
+                                      md_buffer *out, mdlm_error *err) {
+    const char *title = md_objective_find(s->objective)->title;
+    if (c->sight != MD_SEES_BLOCKS) return md_buffer_printf(out, err, "objective: %s\n", title);
+    return md_buffer_printf(out, err, "objective: %s, %d tokens a block\n", title, c->block_length);
+}
+
 static mdlm_status describe_length(const md_train_settings *s, const md_model_config *c,
                                    const md_corpus_stats *stats, md_buffer *out, mdlm_error *err) {
     double per_step = (double)(s->batch_size * s->accum * s->seq_len);
@@ -128,6 +164,7 @@ mdlm_status md_plan_describe(const md_train_settings *s, const md_options *o,
                                 parts[i]->documents == 1 ? "" : "s"));
     }
     MD_TRY(md_buffer_printf(out, err, "vocabulary: %d (%s)\n", c->vocab, s->tokenizer));
+    MD_TRY(describe_objective(s, c, out, err));
     MD_TRY(describe_length(s, c, stats, out, err));
     return o ? md_options_describe(o, out, err) : MDLM_OK;
 }

@@ -16,6 +16,11 @@
 mdlm_status md_plan_model(md_train_settings *s, md_options *o, int64_t corpus_bytes,
                           md_model_config *config, mdlm_error *err);
 
+/* What the objective asks of the model: sight and block length; `config` has its seq_len.
+ * MDLM_USAGE for settings that do not belong to the objective, or blocks that do not fit. */
+mdlm_status md_plan_objective(md_train_settings *s, md_options *o, md_model_config *config,
+                              mdlm_error *err);
+
 /* Steps or time, batch, learning rate, warm-up, intervals. `config` complete. */
 void md_plan_training(md_train_settings *s, md_options *o, const md_corpus_stats *stats,
                       const md_model_config *config);

@@ -50,7 +50,14 @@
     X(REAL, ema, 0.999, 0, 0.999999, "decay of the averaged weights; 0: none") \
     X(CHOICE, noise_schedule, "poly", 0, 0, \
       "linear|cosine|poly|geometric: how noise levels are drawn; the bound is the same") \
-    X(CHOICE, objective, "mdlm", 0, 0, "mdlm: training objective")
+    X(TEXT, noise_clip, "auto", 0, 0, \
+      "LOW,HIGH: train on masked shares from LOW to HIGH alone; off: on all; auto: with " \
+      "--objective " \
+      "block, those between which the loss varies least, measured at each validation") \
+    X(CHOICE, objective, "mdlm", 0, 0, \
+      "mdlm|block|ar: masked diffusion; block diffusion, blocks from left to right; " \
+      "autoregressive, each token from those before it") \
+    X(INT, block_length, 0, 1, 1048576, "tokens in a block with --objective block")
 
 #define MD_RUN_SETTINGS(X) \
     X(INT, eval_every, 0, 1, 1e12, "steps between validations") \

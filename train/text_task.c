@@ -7,6 +7,7 @@
 #include "tensor/ops.h"
 #include "tensor/safetensors.h"
 
+static const char CLIP_KEY[] = "noise_clip";
 enum { MICRO_TOKENS = 1024, SAMPLE_TOKENS = 96, SAMPLE_STEPS = 48 };
 
 /* The smallest divisor of the batch that has enough tokens. By the shape alone: the order in which
@@ -17,6 +18,11 @@ static int sequences_at_once(const md_text_task *t) {
     for (int n = 1; n < t->batch; n++)
         if (t->batch % n == 0 && (int64_t)n * t->seq_len >= least) return n;
     return t->batch;
+}
+
+void md_text_task_clip(md_text_task *t, md_clip clip) {
+    t->clip = clip;
+    md_masked_clip(&t->process, clip.low, clip.high);
 }
 
 int64_t md_text_task_sequences(const md_text_task *t) {
@@ -58,6 +64,46 @@ static mdlm_status validate(void *context, bool thorough, double *value, mdlm_er
     return t->data.validate(t->data.context, &denoiser, thorough, value, err);
 }
 
+static mdlm_status adapt(void *context, md_buffer *note, mdlm_error *err) {
+    md_text_task *t = context;
+    if (!t->clip_auto) return MDLM_OK;
+    md_transformer_view view = {.net = t->net, .tape = t->tape};
+    md_denoiser denoiser = md_transformer_denoiser(&view);
+    md_clip best;
+    MD_TRY(md_clip_measure(t, &denoiser, &best, err));
+    if (best.low == t->clip.low && best.high == t->clip.high) return MDLM_OK;
+    md_text_task_clip(t, best);
+    return md_buffer_printf(note, err,
+                            "masked shares are now drawn from %g to %g, where the loss of blocks "
+                            "varies least",
+                            best.low, best.high);
+}
+
+static mdlm_status save_state(void *context, cJSON *state, mdlm_error *err) {
+    const md_text_task *t = context;
+    const double clip[2] = {t->clip.low, t->clip.high};
+    cJSON *pair = cJSON_CreateDoubleArray(clip, 2);
+    if (cJSON_AddItemToObject(state, CLIP_KEY, pair)) return MDLM_OK;
+    cJSON_Delete(pair);
+    return md_fail(err, MDLM_RUNTIME, "out of memory: cannot save");
+}
+
+/* A run from before there were clips has none. */
+static mdlm_status load_state(void *context, const cJSON *state, mdlm_error *err) {
+    md_text_task *t = context;
+    const cJSON *pair = cJSON_GetObjectItemCaseSensitive(state, CLIP_KEY);
+    if (!pair || !t->clip_auto) return MDLM_OK;
+    const cJSON *low = cJSON_GetArrayItem(pair, 0), *high = cJSON_GetArrayItem(pair, 1);
+    md_clip clip = {-1, -1};
+    if (cJSON_IsNumber(low) && cJSON_IsNumber(high))
+        clip = (md_clip){low->valuedouble, high->valuedouble};
+    if (!(clip.low >= 0 && clip.low < clip.high && clip.high <= 1))
+        return md_fail(err, MDLM_INPUT, "'state.json': %s is not a pair of masked shares",
+                       CLIP_KEY);
+    md_text_task_clip(t, clip);
+    return MDLM_OK;
+}
+
 static mdlm_status sample(void *context, int64_t step, md_buffer *text, mdlm_error *err) {
     md_text_task *t = context;
     int32_t ids[SAMPLE_TOKENS];
@@ -69,6 +115,10 @@ static mdlm_status sample(void *context, int64_t step, md_buffer *text, mdlm_err
     md_sampler_options o = md_sampler_defaults();
     o.kernels = md_tape_kernels(t->tape);
     o.steps = length < SAMPLE_STEPS ? length : SAMPLE_STEPS;
+    if (denoiser.sight == MD_SEES_PAST) {
+        o.rule = md_rule_find("left");
+        o.steps = length;
+    }
     o.seed = t->seed;
     o.first_index = step; /* another one each time */
     md_masked process = md_masked_process(MD_SCHEDULE_LINEAR);
@@ -117,6 +167,9 @@ md_task md_text_task_view(md_text_task *t) {
                      .unit_name = t->data.unit_name,
                      .loss = loss,
                      .validate = validate,
+                     .adapt = adapt,
+                     .save_state = save_state,
+                     .load_state = load_state,
                      .sample = sample,
                      .publish = publish,
                      .reload = reload};

@@ -11,6 +11,7 @@
 #include "diffusion/masked.h"
 #include "model/transformer.h"
 #include "tokenizer/tokenizer.h"
+#include "train/clip.h"
 #include "train/loop.h"
 #include "train/objective.h"
 
@@ -19,7 +20,9 @@ typedef struct md_text_task {
     const md_tokenizer *tokenizer;
     md_sequences data;
     const md_objective *objective;
-    md_masked process;
+    md_masked process; /* clipped as `clip` says */
+    bool clip_auto;    /* measure and choose the clip after each validation */
+    md_clip clip;
     md_tape *tape;   /* for validation and samples */
     const char *run; /* where model.safetensors goes */
     uint64_t seed;
@@ -36,6 +39,9 @@ typedef struct md_text_task {
 mdlm_status md_text_task_init(md_text_task *t, mdlm_error *err);
 void md_text_task_release(md_text_task *t);
 md_task md_text_task_view(md_text_task *t);
+
+/* Sets clip and process. */
+void md_text_task_clip(md_text_task *t, md_clip clip);
 
 /* Sequences in a step. */
 int64_t md_text_task_sequences(const md_text_task *t);

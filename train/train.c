@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "tensor/safetensors.h"
 #include "train/packed_text.h"
 #include "train/plan.h"
 #include "train/run.h"
@@ -177,6 +178,22 @@ static mdlm_status inherit_shape(session *s) {
     return MDLM_OK;
 }
 
+/* --init's objective goes on, unless another one was asked for: weights of one sight are a start
+ * for another. */
+static mdlm_status inherit_objective(session *s) {
+    md_train_settings *t = s->set;
+    md_options *o = s->request.options;
+    md_model_config c;
+    if (!*t->init || (o && md_options_origin(o, "objective") >= MD_ORIGIN_FILE)) return MDLM_OK;
+    MD_TRY(md_model_config_load(t->init, &c, s->err));
+    t->objective = md_objective_for(c.sight)->name;
+    if (t->block_length == 0) t->block_length = c.block_length;
+    if (!o) return MDLM_OK;
+    md_options_chosen(o, "objective");
+    if (c.block_length > 0) md_options_chosen(o, "block_length");
+    return MDLM_OK;
+}
+
 /* The shape: from --init's config.json, or planned. */
 static mdlm_status shape_model(session *s) {
     int64_t bytes = md_corpus_get_stats(s->corpus).train.bytes;
@@ -184,9 +201,11 @@ static mdlm_status shape_model(session *s) {
         md_model_config planned; /* for the batch size */
         MD_TRY(md_model_config_load(s->set->init, &s->config, s->err));
         MD_TRY(inherit_shape(s));
-        return md_plan_model(s->set, s->request.options, bytes, &planned, s->err);
+        MD_TRY(md_plan_model(s->set, s->request.options, bytes, &planned, s->err));
+        return md_plan_objective(s->set, s->request.options, &s->config, s->err);
     }
     MD_TRY(md_plan_model(s->set, s->request.options, bytes, &s->config, s->err));
+    MD_TRY(md_plan_objective(s->set, s->request.options, &s->config, s->err));
     s->config.vocab = md_tokenizer_vocab_size(s->tokenizer);
     s->config.mask_id = md_tokenizer_mask(s->tokenizer);
     s->config.end_of_text_id = md_tokenizer_end_of_text(s->tokenizer);
@@ -195,10 +214,18 @@ static mdlm_status shape_model(session *s) {
 }
 
 static mdlm_status make_network(session *s) {
-    if (*s->set->init) return md_transformer_load(s->set->init, NULL, true, &s->net, s->err);
     MD_TRY(md_transformer_new(&s->config, true, &s->net, s->err));
-    md_transformer_init(s->net, s->request.seed);
-    return MDLM_OK;
+    if (!*s->set->init) {
+        md_transformer_init(s->net, s->request.seed);
+        return MDLM_OK;
+    }
+    md_params *params = md_transformer_params(s->net);
+    char *path = md_path_join(s->set->init, "model.safetensors", s->err);
+    if (!path) return MDLM_RUNTIME;
+    mdlm_status status =
+        md_safetensors_load_params(path, params, "", md_params_values(params), s->err);
+    md_free(path);
+    return status;
 }
 
 static mdlm_status write_run(session *s, const char *folder) {
@@ -214,9 +241,11 @@ static mdlm_status write_description(session *s, const char *folder) {
 
 /* The mapped corpus moves with its folder, so it stays open across the rename. */
 static mdlm_status start_run(session *s) {
+    MD_TRY(inherit_objective(s));
     md_model_config early; /* settings that cannot fit are refused before any file is read */
     md_train_settings trial = *s->set;
     MD_TRY(md_plan_model(&trial, NULL, 0, &early, s->err));
+    if (!*s->set->init) MD_TRY(md_plan_objective(&trial, NULL, &early, s->err));
     if (s->set->steps > 0 && s->set->time > 0)
         return md_fail(s->err, MDLM_USAGE, "--steps and --time exclude each other");
     if (s->request.path_count == 0)
@@ -291,6 +320,9 @@ static mdlm_status make_task(session *s) {
         .seq_len = s->config.seq_len,
         .training = {.dropout = s->set->dropout, .checkpoint = s->set->checkpoint_activations}};
     MD_TRY(md_masked_from_name(s->set->noise_schedule, &s->task.process, s->err));
+    MD_TRY(md_clip_parse(s->set->noise_clip, &s->task.clip_auto, &s->task.clip, s->err));
+    s->task.clip_auto = s->task.clip_auto && objective->sight == MD_SEES_BLOCKS;
+    md_text_task_clip(&s->task, s->task.clip);
     return md_text_task_init(&s->task, s->err);
 }
 
