@@ -15,13 +15,22 @@ static void make_row(void) {
     for (int v = 0; v < V; v++) row[v] = v == MASK ? 50.0F : (float)log(law[v]) + 3.0F;
 }
 
-static md_drawer *drawer(double temperature, int top_k, double top_p) {
+static md_drawer *drawer_of(const md_sampler_options *opt) {
     mdlm_error err = {0};
-    md_sampler_options opt = md_sampler_defaults();
-    opt.temperature = temperature, opt.top_k = top_k, opt.top_p = top_p;
-    md_drawer *d = md_drawer_new(V, MASK, &opt, &err);
+    md_drawer *d = md_drawer_new(V, MASK, opt, &err);
     ck_assert_ptr_nonnull(d);
     return d;
+}
+
+static md_sampler_options options(double temperature, int top_k, double top_p) {
+    md_sampler_options opt = md_sampler_defaults();
+    opt.temperature = temperature, opt.top_k = top_k, opt.top_p = top_p;
+    return opt;
+}
+
+static md_drawer *drawer(double temperature, int top_k, double top_p) {
+    const md_sampler_options opt = options(temperature, top_k, top_p);
+    return drawer_of(&opt);
 }
 
 static bool draw(md_drawer *d, const float *logits, double u, md_proposal *out) {
@@ -181,6 +190,122 @@ START_TEST(rows_that_are_no_distribution_are_refused) {
 }
 END_TEST
 
+/* --- what may be drawn ----------------------------------------------------------------------- */
+
+/* Confidence, entropy and margin of p [V] when `token` is drawn. */
+static void check_scores(const md_proposal *found, const double *p, int token) {
+    double sum = 0, entropy = 0, first = 0, second = 0;
+    for (int v = 0; v < V; v++) sum += p[v];
+    for (int v = 0; v < V; v++) {
+        double q = p[v] / sum;
+        if (q > 0) entropy -= q * log(q);
+        second = fmax(second, fmin(q, first));
+        first = fmax(q, first);
+    }
+    /* logits are floats, and so are weights */
+    ck_assert_int_eq(found->token, token);
+    ck_assert_double_eq_tol(found->confidence, p[token] / sum, 1e-6);
+    ck_assert_double_eq_tol(found->best_confidence, first, 1e-6);
+    ck_assert_double_eq_tol(found->entropy, entropy, 1e-6);
+    ck_assert_double_eq_tol(found->margin, first - second, 1e-6);
+}
+
+START_TEST(forbidden_tokens_are_no_part_of_the_distribution) {
+    /* Without token 4, and NaN where nothing may be drawn does not matter. */
+    const uint8_t allowed[V] = {1, 1, 1, 1, 0, 1}, others[V] = {0, 1, 0, 1, 1, 0};
+    const double rest[V] = {0.1, 0.3, 0, 0.15, 0, 0.05}, both[V] = {0, 0.3, 0, 0.15, 0, 0};
+    const double temperatures[] = {0, 0.5, 1, 3};
+    make_row();
+    for (int i = 0; i < 16; i++) {
+        md_sampler_options opt = options(temperatures[i % 4], 0, 1);
+        md_proposal one, two;
+        if (i & 4) opt.allowed = allowed;
+        if (!(i & 4)) opt.end_of_text = MD_END_FORBID, opt.end_of_text_id = 4;
+        row[4] = i & 8 ? NAN : 3.0F;
+        md_drawer *d = drawer_of(&opt);
+        for (int n = 0; n < 100; n++) {
+            md_draw draws[] = {
+                {.logits = row, .u = (n + 0.5) / 100, .proposal = &one},
+                {.logits = row, .u = (n + 0.5) / 100, .allowed = others, .proposal = &two}};
+            ck_assert_int_eq(md_drawer_draw(d, draws, 2), 2);
+            ck_assert(one.token != 4 && (two.token == 1 || two.token == 3));
+            check_scores(&one, rest, opt.temperature > 0 ? one.token : 1);
+            check_scores(&two, both, opt.temperature > 0 ? two.token : 1);
+        }
+        md_drawer_free(d);
+    }
+}
+END_TEST
+
+START_TEST(a_row_of_which_nothing_may_be_drawn_says_so) {
+    const uint8_t allowed[V] = {1, 0, 1, 0, 0, 1}, none[V] = {0, 1, 0, 0, 1, 0};
+    const float impossible[V] = {-INFINITY, 0, 0, 0, 0, -INFINITY}, broken[V] = {NAN};
+    md_proposal p = {.token = 7};
+    md_sampler_options opt = options(1, 0, 1);
+    opt.allowed = allowed;
+    for (int i = 0; i < 2; i++) {
+        opt.temperature = i;
+        md_drawer *d = drawer_of(&opt);
+        md_draw draws[] = {{.logits = row, .u = 0.5, .allowed = none, .proposal = &p},
+                           {.logits = impossible, .u = 0.5, .proposal = &p},
+                           {.logits = broken, .u = 0.5, .proposal = &p}};
+        make_row();
+        ck_assert_int_eq(md_drawer_draw(d, draws, 3), 0);
+        ck_assert(!draws[0].drawn && draws[0].none_allowed);
+        ck_assert(!draws[1].drawn && draws[1].none_allowed);
+        ck_assert(!draws[2].drawn && !draws[2].none_allowed);
+        ck_assert_int_eq(p.token, 7);
+        md_drawer_free(d);
+    }
+}
+END_TEST
+
+START_TEST(late_end_of_text_is_drawn_and_marked) {
+    const double temperatures[] = {0, 1, 3};
+    make_row();
+    for (int i = 0; i < 3; i++) {
+        md_sampler_options opt = options(temperatures[i], 0, 1);
+        opt.end_of_text = MD_END_LATE, opt.end_of_text_id = 4;
+        md_drawer *d = drawer_of(&opt), *keep = drawer(temperatures[i], 0, 1);
+        for (int n = 0; n < 100; n++) {
+            md_proposal late, same;
+            ck_assert(draw(d, row, (n + 0.5) / 100, &late));
+            ck_assert(draw(keep, row, (n + 0.5) / 100, &same));
+            ck_assert_int_eq(late.late, late.token == 4);
+            ck_assert(!same.late);
+            check_scores(&late, law, same.token);
+        }
+        md_drawer_free(d);
+        md_drawer_free(keep);
+    }
+}
+END_TEST
+
+START_TEST(dream_scores_the_distribution_that_it_draws_from) {
+    const double sharp[V] = {0.01, 0.09, 0, 0.0225, 0.16, 0.0025};
+    const double two[V] = {0, 0.09, 0, 0, 0.16, 0}, one[V] = {0, 0, 0, 0, 1, 0};
+    const struct {
+        int top_k;
+        double temperature, top_p;
+        const double *p;
+    } cases[] = {{0, 0.5, 1, sharp}, {2, 0.5, 1, two}, {0, 0.5, 0.8, two},
+                 {1, 0.5, 1, one},   {0, 1, 1, law},   {2, 0, 0.5, law}};
+    make_row();
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        md_sampler_options opt = options(cases[c].temperature, cases[c].top_k, cases[c].top_p);
+        opt.compat = MD_COMPAT_DREAM;
+        md_drawer *d = drawer_of(&opt);
+        for (int n = 0; n < 100; n++) {
+            md_proposal p;
+            ck_assert(draw(d, row, (n + 0.5) / 100, &p));
+            ck_assert_int_eq(p.best, 4);
+            check_scores(&p, cases[c].p, p.token);
+        }
+        md_drawer_free(d);
+    }
+}
+END_TEST
+
 /* The law of chi-square itself: known quantiles. */
 START_TEST(chi_square_tails_match_the_tables) {
     ck_assert_double_eq_tol(chi_square_tail(3.841459, 1), 0.05, 1e-6);
@@ -205,5 +330,9 @@ int main(void) {
     suite_case(s, tiny_probabilities_keep_their_share);
     suite_case(s, the_ends_of_the_unit_interval_draw_possible_tokens);
     suite_case(s, rows_that_are_no_distribution_are_refused);
+    suite_case(s, forbidden_tokens_are_no_part_of_the_distribution);
+    suite_case(s, a_row_of_which_nothing_may_be_drawn_says_so);
+    suite_case(s, late_end_of_text_is_drawn_and_marked);
+    suite_case(s, dream_scores_the_distribution_that_it_draws_from);
     return suite_run(s);
 }
