@@ -15,7 +15,7 @@ typedef struct space {
     md_chunk *chunk; /* [chunks] */
     float weight[MD_CHUNK];
     md_truncation *truncation; /* NULL when nothing is cut */
-    float *logits;             /* [V] of a row without what is forbidden; NULL when nothing is */
+    float *logits;             /* [V] of a row that is changed; NULL when none is */
 } space;
 
 struct md_drawer {
@@ -40,18 +40,18 @@ static float inverse(double temperature) {
     return (float)fmin(fmax(1 / temperature, (double)FLT_MIN), (double)FLT_MAX);
 }
 
-/* `filters`: some tokens may be forbidden. */
-static bool allocate_space(const md_drawer *d, space *s, bool filters, mdlm_error *err) {
+/* `changes`: rows are filtered or tempered. */
+static bool allocate_space(const md_drawer *d, space *s, bool changes, mdlm_error *err) {
     if (!(s->chunk = md_alloc((size_t)d->row.chunks, sizeof *s->chunk, err))) return false;
     if (truncates(d) && !(s->truncation = md_truncation_new(d->row.vocab, err))) return false;
-    if (!filters) return true;
+    if (!changes) return true;
     return (s->logits = md_alloc((size_t)d->row.vocab, sizeof *s->logits, err)) != NULL;
 }
 
-static bool allocate(md_drawer *d, bool filters, mdlm_error *err) {
+static bool allocate(md_drawer *d, bool changes, mdlm_error *err) {
     d->spaces = md_alloc((size_t)d->threads, sizeof *d->spaces, err);
     for (int i = 0; d->spaces && i < d->threads; i++)
-        if (!allocate_space(d, &d->spaces[i], filters, err)) return false;
+        if (!allocate_space(d, &d->spaces[i], changes, err)) return false;
     return d->spaces != NULL;
 }
 
@@ -74,7 +74,8 @@ md_drawer *md_drawer_new(int vocab, int32_t mask_id, const md_sampler_options *o
                      .late = opt->end_of_text == MD_END_LATE ? opt->end_of_text_id : -1,
                      .describes_drawn = opt->compat == MD_COMPAT_DREAM && opt->temperature > 0,
                      .threads = opt->pool ? md_pool_threads(opt->pool) : 1};
-    if (allocate(d, d->allowed || d->forbidden >= 0 || opt->constraint, err)) return d;
+    bool filters = d->allowed || d->forbidden >= 0 || opt->constraint;
+    if (allocate(d, filters || d->describes_drawn, err)) return d;
     md_drawer_free(d);
     return NULL;
 }
@@ -187,26 +188,29 @@ static md_proposal describe(const md_row *r, const row_sums *sums, int32_t token
     };
 }
 
-/* Of the weights that the token is drawn from, whose greatest is 1, `sum` in all. */
-static md_proposal describe_drawn(const md_row *r, double sum, int32_t token, int32_t best) {
-    double slope = 0, next = 0, drawn = 0;
-    for (int c = 0; c < r->chunks; c++) {
-        int n = md_row_weights(r, c);
-        for (int i = 0; i < n; i++) {
-            int32_t v = c * MD_CHUNK + i;
-            double w = (double)r->weight[i];
-            if (!(w > 0)) continue;
-            slope += w * ((double)r->logits[v] - (double)r->max) * (double)r->scale;
-            if (v != best) next = fmax(next, w);
-            if (v == token) drawn = w;
-        }
-    }
-    return (md_proposal){
-        .best_confidence = 1 / sum,
-        .confidence = drawn / sum,
-        .entropy = fmax(0, log(sum) - slope / sum),
-        .margin = (1 - next) / sum,
-    };
+/* The logits of chunk c as they are drawn from, -infinity for what has no weight: `out` may be the
+ * row itself. */
+static void temper(const md_row *r, int c, float *out) {
+    const float *l = r->logits + c * MD_CHUNK;
+    const float max = r->max, scale = r->scale;
+    float *restrict w = r->weight;
+    int n = md_row_weights(r, c);
+    for (int i = 0; i < n; i++) w[i] = w[i] > 0 ? (l[i] - max) * scale : -INFINITY;
+    memcpy(out + c * MD_CHUNK, w, (size_t)n * sizeof *w);
+}
+
+/* The same of what the token is drawn from: the softmax of tempered logits, those cut off left out.
+ * Writes over the space's logits and chunks. */
+static md_proposal describe_drawn(const md_row *drawn, space *s, int32_t token) {
+    md_row r = *drawn;
+    float next;
+    for (int c = 0; c < r.chunks; c++) temper(drawn, c, s->logits);
+    r.logits = s->logits;
+    r.cut = false;
+    r.kernels->chunk_sums(r.vocab, r.banned, 1.0F, r.logits, r.chunk);
+    row_sums sums = add_up(&r, 1.0);
+    most_probable(&r, &next);
+    return describe(&r, &sums, token, next);
 }
 
 static void draw(const md_drawer *d, space *s, md_draw *one) {
@@ -225,8 +229,8 @@ static void draw(const md_drawer *d, space *s, md_draw *one) {
     double sum = sums.weights;
     if (truncates(d)) sum = md_truncate(s->truncation, &r, sum, d->top_k, d->top_p);
     if (d->temperature > 0) token = invert(&r, sum, one->u);
-    *one->proposal = d->describes_drawn ? describe_drawn(&r, sum, token, best)
-                                        : describe(&r, &sums, token, next);
+    *one->proposal =
+        d->describes_drawn ? describe_drawn(&r, s, token) : describe(&r, &sums, token, next);
     one->proposal->token = token;
     one->proposal->best = best;
     one->proposal->late = token == d->late;
