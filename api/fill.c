@@ -1,9 +1,12 @@
 /* api/fill.c: filling the holes of a canvas; see mdlm.h. */
+#include <math.h>
 #include <string.h>
 
+#include "api/constraint.h"
 #include "api/fill_options.h"
 #include "api/layout.h"
 #include "base/memory.h"
+#include "sampler/guide.h"
 
 struct mdlm_result {
     mdlm_sample *samples;
@@ -91,9 +94,38 @@ static mdlm_status deliver(mdlm_result *r, const mdlm_model *m, const md_layout 
     return MDLM_OK;
 }
 
-static mdlm_status sample(mdlm_model *m, const md_layout *l, const mdlm_fill_options *f,
-                          md_sampler_options *o, mdlm_result *r, mdlm_error *err) {
+/* What a run of the sampler needs beside the canvas. */
+typedef struct setup {
+    md_sampler_options options;
+    uint8_t *allowed;
+    md_text_constraint constraint;
+    md_guide guide;
+    md_denoiser denoiser; /* the model's, or guided */
+} setup;
+
+static mdlm_status set_up(setup *s, const mdlm_model *m, const md_layout *l,
+                          const mdlm_fill_options *f, mdlm_error *err) {
+    md_sampler_options *o = &s->options;
+    int T = (int)l->ids.count;
+    double scale = f->guidance_scale;
+    MD_TRY(md_fill_options_read(f, m, o, &s->allowed, err));
+    s->denoiser = m->denoiser;
+    if (!(scale >= 0) || !isfinite(scale))
+        return md_fail(err, MDLM_USAGE, "--guidance-scale %g: expected a number from 0", scale);
+    if (scale != 1 && l->open_count < T) {
+        MD_TRY(md_guide_init(&s->guide, &m->denoiser, scale, l->given, T, err));
+        s->denoiser = md_guide_denoiser(&s->guide);
+    }
+    if (!f->regex) return MDLM_OK;
+    MD_TRY(md_text_constraint_init(&s->constraint, m, l, f, o, err));
+    o->constraint = &s->constraint.constraint;
+    return MDLM_OK;
+}
+
+static mdlm_status sample(setup *s, const mdlm_model *m, const md_layout *l,
+                          const mdlm_fill_options *f, mdlm_result *r, mdlm_error *err) {
     md_masked process = md_masked_process(MD_SCHEDULE_LINEAR);
+    md_sampler_options *o = &s->options;
     MD_TRY(allocate_result(r, l, f->samples, err));
     md_canvas canvas = {
         .ids = r->ids, .given = l->given, .samples = f->samples, .length = (int)l->ids.count};
@@ -101,19 +133,20 @@ static mdlm_status sample(mdlm_model *m, const md_layout *l, const mdlm_fill_opt
     r->exact =
         o->cache == MD_CACHE_NONE || o->cache == MD_CACHE_EXACT || m->denoiser.sight != MD_SEES_ALL;
     if (r->verified) o->drift = &r->drift;
-    mdlm_status status = md_sampler_run(&m->denoiser, &process, o, &canvas, &r->work, err);
+    mdlm_status status = md_sampler_run(&s->denoiser, &process, o, &canvas, &r->work, err);
     if (status != MDLM_OK && status != MDLM_CANCELLED) return status;
     MD_TRY(deliver(r, m, l, o, err));
     return status;
 }
 
-static mdlm_status fill(mdlm_model *m, const md_layout *l, const mdlm_fill_options *f,
+static mdlm_status fill(const mdlm_model *m, const md_layout *l, const mdlm_fill_options *f,
                         mdlm_result *r, mdlm_error *err) {
-    md_sampler_options o;
-    uint8_t *allowed = NULL;
-    MD_TRY(md_fill_options_read(f, m, &o, &allowed, err));
-    mdlm_status status = sample(m, l, f, &o, r, err);
-    md_free(allowed);
+    setup s = {.allowed = NULL};
+    mdlm_status status = set_up(&s, m, l, f, err);
+    if (status == MDLM_OK) status = sample(&s, m, l, f, r, err);
+    md_text_constraint_release(&s.constraint);
+    md_guide_release(&s.guide);
+    md_free(s.allowed);
     return status;
 }
 

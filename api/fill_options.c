@@ -97,8 +97,6 @@ mdlm_status md_fill_options_read(const mdlm_fill_options *f, const mdlm_model *m
     if (!o.rule) return md_fail(err, MDLM_USAGE, "unknown sampler '%s'", sampler);
     if (f->samples < 1 || f->samples > 65536)
         return md_fail(err, MDLM_USAGE, "%d samples: expected 1 to 65536", f->samples);
-    if (f->regex || f->guidance_scale != 1)
-        return md_fail(err, MDLM_USAGE, "regex and guidance are not built yet");
     read_numbers(f, &o);
     MD_TRY(read_words(f, &o, err));
     o.end_of_text_id = md_tokenizer_end_of_text(m->tokenizer);
