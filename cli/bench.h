@@ -13,6 +13,7 @@
 #include "base/pool.h"
 #include "cli/output.h"
 #include "model/transformer.h"
+#include "sampler/sampler.h"
 #include "tensor/optim.h"
 
 typedef struct md_bench {
@@ -24,6 +25,7 @@ typedef struct md_bench {
     bool profile;                /* fill the result's jobs */
     int batch;                   /* sequences of a training step, or canvases of a sampling step */
     int block_length;            /* generate: rows of a canvas whose logits are asked for */
+    md_cache_kind cache;         /* generate: NONE, PREFIX or DUAL, filled when steps are timed */
     md_optimizer_kind optimizer; /* train */
     double ema;                  /* train: of the optimizer's options */
     md_transformer_training training;

@@ -26,6 +26,8 @@
     X(INT, num_samples, 0, 1, 65536, "generate: texts written at once; one if not given") \
     X(INT, block_length, 0, 1, 1048576, \
       "generate: positions whose logits a step needs; 32, or --seq-len if that is less") \
+    X(CHOICE, cache, "none", 0, 0, \
+      "none|prefix|dual: generate: compute everything, what is not before the block, the block") \
     X(INT, vocab_size, 259, 257, 1000000, "rows of the embedding and of the head; bytes: 259") \
     X(CHOICE, dtype, "f32", 0, 0, \
       "f32|bf16|q8_0: operands of matrix products; sums stay f32; q8_0: generate") \
@@ -59,7 +61,7 @@ static const what all[] = {
      "network, logits of the block, draws",
      "network, logits of the block",
      md_bench_generate,
-     {"num_samples", "block_length"}},
+     {"num_samples", "block_length", "cache"}},
 };
 enum { KINDS = sizeof all / sizeof *all };
 
@@ -116,6 +118,11 @@ static void choose_int(const job *j, const char *name, int64_t *value, int64_t c
     md_options_chosen(j->cli->options, name);
 }
 
+static md_cache_kind cache_kind(const char *name) {
+    if (!strcmp(name, "prefix")) return MD_CACHE_PREFIX;
+    return strcmp(name, "dual") ? MD_CACHE_NONE : MD_CACHE_DUAL;
+}
+
 static mdlm_status plan(job *j, mdlm_error *err) {
     bench_options *o = j->opt;
     bool generate = j->what->run == md_bench_generate;
@@ -146,6 +153,7 @@ static mdlm_status plan(job *j, mdlm_error *err) {
         .profile = o->profile,
         .batch = (int)batch,
         .block_length = (int)o->block_length,
+        .cache = cache_kind(o->cache),
         .ema = o->ema,
         .training = {.dropout = o->train.dropout, .checkpoint = o->checkpoint_activations}};
     if (!strcmp(o->optimizer, "muon")) j->bench.optimizer = MD_OPTIMIZER_MUON;
@@ -264,6 +272,7 @@ const md_command md_cmd_bench = {
     .examples = "  mdlm bench train                                   the smallest preset\n"
                 "  mdlm bench train --preset 10m --dtype bf16\n"
                 "  mdlm bench generate --preset 160m --seq-len 256    one step of the sampler\n"
+                "  mdlm bench generate --preset 160m --seq-len 256 --cache dual\n"
                 "  mdlm bench train --layers 2 --dim 64 --heads 2 --repeat 3 --json\n",
     .notes =
         "On random data. Operations per token of a training step, by convention: 6 x (parameters "

@@ -13,6 +13,7 @@ for what in "train --batch-size 4" "train --batch-size 4 --dtype bf16" \
             "train --batch-size 4 --optimizer muon --dropout 0.1 --tied" \
             "train --batch-size 4 --checkpoint-activations --ema 0" \
             "generate" "generate --dtype q8_0" \
+            "generate --cache prefix" "generate --num-samples 2 --cache dual --block-length 5" \
             "generate --num-samples 3 --block-length 8 --dtype bf16"; do
   expect 0 "" "$mdlm" bench $what $small --json --quiet
   check "--quiet is quiet: $what" test ! -s err.txt
@@ -37,6 +38,11 @@ expect 0 "" "$mdlm" bench generate --layers 1 --dim 16 --heads 2 --ff 24 --vocab
 check "parameters are counted" grep -q '"parameters":10704,' out.txt
 expect 0 "" "$mdlm" bench train $small --batch-size 2 --json -t 1 --kernels ref
 check "kernels and threads are told" grep -q '"kernels":"ref".*"threads":1' out.txt
+# 32 positions of a canvas, the second half of the canvas behind 12, the block
+for cache in "none 32" "prefix 20" "dual 8"; do
+  expect 0 "" "$mdlm" bench generate $small --block-length 8 --cache "${cache% *}" --json
+  check "positions with --cache ${cache% *}" grep -q "\"positions_per_step\":${cache#* }," out.txt
+done
 set -- *
 check "nothing was made" test "$*" = "err.txt out.txt"
 
@@ -51,6 +57,8 @@ refuse 2 "--heads 3" "$mdlm" bench train --dim 32 --heads 3
 refuse 2 "--block-length 64 does not fit --seq-len 32" "$mdlm" bench generate --seq-len 32 \
   --block-length 64
 refuse 2 "is for mdlm bench generate" "$mdlm" bench train --num-samples 2
+refuse 2 "is for mdlm bench generate" "$mdlm" bench train --cache dual
+refuse 2 "expected one of" "$mdlm" bench generate --cache exact
 refuse 2 "is for mdlm bench train" "$mdlm" bench generate --batch-size 2
 refuse 2 "q8_0 is for mdlm bench generate" "$mdlm" bench train --dtype q8_0
 refuse 2 "is for mdlm bench train" "$mdlm" bench generate --checkpoint-activations
