@@ -88,6 +88,22 @@ static inline mdlm_status cached_predict(void *context, const int32_t *ids, int 
     return MDLM_OK;
 }
 
+/* Row by row: the earlier blocks of `clean`, the own and later ones of `noisy`. */
+static inline mdlm_status cached_blocks(void *context, const int32_t *noisy, const int32_t *clean,
+                                        int B, int T, const int32_t *rows, int count, float *logits,
+                                        mdlm_error *err) {
+    cached_model *m = context;
+    (void)B;
+    for (int r = 0; r < count; r++) {
+        int at = rows[r] % T, own = at / m->block * m->block, base = rows[r] - at;
+        int32_t ids[CACHED_T];
+        for (int j = 0; j < T; j++) ids[j] = j < own ? clean[base + j] : noisy[base + j];
+        mdlm_status status = cached_predict(m, ids, 1, T, &at, 1, logits + r * CACHED_V, err);
+        if (status != MDLM_OK) return status;
+    }
+    return MDLM_OK;
+}
+
 static inline mdlm_status cached_call(void *context, const md_cached_call *c, mdlm_error *err) {
     cached_model *m = context;
     (void)err;
@@ -132,6 +148,7 @@ static inline md_denoiser cached_denoiser(cached_model *m) {
                          .sight = m->sight,
                          .block_length = m->sight == MD_SEES_BLOCKS ? m->block : 0,
                          .predict = cached_predict,
+                         .predict_blocks = m->sight == MD_SEES_BLOCKS ? cached_blocks : NULL,
                          .cache_new = cached_new,
                          .cache_free = cached_free,
                          .predict_cached = cached_call};
