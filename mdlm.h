@@ -178,15 +178,24 @@ typedef struct mdlm_drift {
     double kl_mean, kl_max; /* KL(without || with), nats */
 } mdlm_drift;
 
+/* Start from mdlm_score_defaults(). */
 typedef struct mdlm_score_options {
-    int draws; /* noise levels per text (the mean is reported); at least 2 for an error */
+    const char *method; /* NULL or "nelbo": a bound by independent masking; "count": the same bound
+                           with exactly l positions masked, which varies less; "chain": -log p from
+                           left to right, one evaluation a token, nothing drawn. A model trained for
+                           "ar" gives -log p by each */
+    int draws;          /* noise levels per text (the mean is reported); at least 2 for an error */
     uint64_t seed;
+    int64_t index;         /* number of the text, from 0: masks depend on (seed, index) */
+    double guidance_scale; /* 1: off; else logits are pushed away from those without the prompt, and
+                              the result ranks responses, but bounds no likelihood */
 } mdlm_score_options;
 
-/* A bound on a conditional likelihood: log p(response | prompt) >= -nelbo. */
+/* A bound on a conditional likelihood: log p(response | prompt) >= -nelbo, or = (see method). */
 typedef struct mdlm_score_result {
     double nelbo;     /* nats, for the whole response */
-    double stderr_mc; /* Monte Carlo standard error of nelbo, nats */
+    double stderr_mc; /* Monte Carlo standard error of nelbo, nats; 0 where nothing is drawn, NaN
+                         for one draw */
     int tokens;       /* tokens of the response */
 } mdlm_score_result;
 
@@ -235,13 +244,19 @@ MDLM_API void mdlm_result_work(const mdlm_result *result, int *steps, int64_t *e
 MDLM_API bool mdlm_result_drift(const mdlm_result *result, mdlm_drift *out);
 MDLM_API void mdlm_result_free(mdlm_result *result); /* accepts NULL */
 
-/* Bounds -log p(response | prompt) by the NELBO of the response with the prompt always visible.
- * Prompt and response together must fit seq_len. */
+/* Bounds -log p(response | prompt): the response masked, the prompt always visible. Prompt and
+ * response together must fit seq_len. */
 MDLM_API mdlm_score_options mdlm_score_defaults(void);
 MDLM_API mdlm_status mdlm_score(mdlm_model *model, const char *prompt, size_t prompt_bytes,
                                 const char *response, size_t response_bytes,
                                 const mdlm_score_options *opt, mdlm_score_result *out,
                                 mdlm_error *err);
+
+/* The network's logits for each position of a canvas, logits[count][vocab], as they are: the mask's
+ * own, which no sampler uses, included. count must be in 1 .. seq_len (more where the objective is
+ * "block" or "ar"), ids in the vocabulary (MDLM_USAGE). */
+MDLM_API mdlm_status mdlm_logits(mdlm_model *model, const int32_t *ids, size_t count, float *logits,
+                                 mdlm_error *err);
 
 MDLM_API const char *mdlm_version(void); /* "0.1.0" */
 

@@ -1,6 +1,4 @@
 /* cli/cmd_tokenize.c: `mdlm tokenize`: text to ids, ids to text, and training of tokenizers. */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -70,35 +68,12 @@ static mdlm_status encode(const md_cli *cli, const md_tokenizer *tok, const md_b
     return status;
 }
 
-/* Ids as text: integers between white space or commas. */
-static mdlm_status parse_ids(const md_buffer *input, int vocab, md_ids *ids, mdlm_error *err) {
-    static const char between[] = " \t\r\n,";
-    const char *c = input->data ? input->data : "", *end = c + input->size;
-    for (c += strspn(c, between); c < end; c += strspn(c, between)) {
-        size_t size = strcspn(c, between);
-        char *after = NULL;
-        errno = 0;
-        long id = strtol(c, &after, 10);
-        if (errno || after != c + size || size == 0) {
-            int shown = size < 40 ? (int)size : 40;
-            return md_fail(err, MDLM_INPUT, "'%.*s' is not a token id", shown, c);
-        }
-        if (id < 0 || id >= vocab) {
-            return md_fail(err, MDLM_INPUT,
-                           "token id %ld is not in the vocabulary: expected 0 to %d", id,
-                           vocab - 1);
-        }
-        MD_TRY(md_ids_push(ids, (int32_t)id, err));
-        c += size;
-    }
-    return MDLM_OK;
-}
-
 static mdlm_status decode(const md_cli *cli, const md_tokenizer *tok, const md_buffer *input,
                           mdlm_error *err) {
     md_ids ids = {0};
     md_buffer text = {0};
-    mdlm_status status = parse_ids(input, md_tokenizer_vocab_size(tok), &ids, err);
+    mdlm_status status = md_cli_ids_parse(input->data ? input->data : "", input->size,
+                                          md_tokenizer_vocab_size(tok), &ids, err);
     if (status == MDLM_OK) status = md_tokenizer_decode(tok, ids.data, ids.count, &text, err);
     if (status == MDLM_OK && cli->common.json) {
         md_json_line line;

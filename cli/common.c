@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -90,6 +91,30 @@ mdlm_status md_cli_run_flag(const md_cli *cli, md_buffer *out, mdlm_error *err) 
     if (strcmp(cli->run, MD_CLI_DEFAULT_RUN) == 0) return MDLM_OK;
     MD_TRY(md_buffer_text(out, " --run ", err));
     return md_cli_quote(out, cli->run, err);
+}
+
+mdlm_status md_cli_ids_parse(const char *text, size_t size, int vocab, md_ids *ids,
+                             mdlm_error *err) {
+    static const char between[] = " \t\r\n,";
+    const char *c = text, *end = c + size;
+    for (c += strspn(c, between); c < end; c += strspn(c, between)) {
+        size_t length = strcspn(c, between);
+        char *after = NULL;
+        errno = 0;
+        long id = strtol(c, &after, 10);
+        if (errno || after != c + length || length == 0) {
+            int shown = length < 40 ? (int)length : 40;
+            return md_fail(err, MDLM_INPUT, "'%.*s' is not a token id", shown, c);
+        }
+        if (id < 0 || id >= vocab) {
+            return md_fail(err, MDLM_INPUT,
+                           "token id %ld is not in the vocabulary: expected 0 to %d", id,
+                           vocab - 1);
+        }
+        MD_TRY(md_ids_push(ids, (int32_t)id, err));
+        c += length;
+    }
+    return MDLM_OK;
 }
 
 mdlm_status md_cli_read(const char *path, md_buffer *out, mdlm_error *err) {

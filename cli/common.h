@@ -20,6 +20,7 @@
 
 #include "base/options.h"
 #include "cli/blas.h"
+#include "tokenizer/tokenizer.h"
 
 #define MD_CLI_DEFAULT_RUN "mdlm-run"
 
@@ -107,6 +108,10 @@ mdlm_status md_cli_command_line(const md_cli *cli, md_buffer *out, mdlm_error *e
 /* " --run DIR", or nothing for the default run: the tail of a command to type next. */
 mdlm_status md_cli_run_flag(const md_cli *cli, md_buffer *out, mdlm_error *err);
 
+/* Appends ids spelled as integers between white space or commas. MDLM_INPUT for one that is no
+ * integer or not below `vocab`. */
+mdlm_status md_cli_ids_parse(const char *text, size_t size, int vocab, md_ids *ids,
+                             mdlm_error *err);
 /* Appends everything from a file of any kind, or from stdin when the path is "-". */
 mdlm_status md_cli_read(const char *path, md_buffer *out, mdlm_error *err);
 

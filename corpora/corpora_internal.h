@@ -54,6 +54,9 @@ typedef struct md_input {
 } md_input;
 
 mdlm_status md_input_open(md_input *in, const md_source *source, mdlm_error *err);
+/* The only file that a path names, through the empty `sources`, which must live as long. */
+mdlm_status md_input_open_path(md_input *in, md_sources *sources, const char *path,
+                               mdlm_error *err);
 /* Reads `want` bytes; *got is smaller only at the end of the file. */
 mdlm_status md_input_read(md_input *in, char *bytes, size_t want, size_t *got, mdlm_error *err);
 void md_input_close(md_input *in); /* accepts a closed one */

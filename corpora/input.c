@@ -38,6 +38,15 @@ mdlm_status md_input_open(md_input *in, const md_source *source, mdlm_error *err
     return status;
 }
 
+mdlm_status md_input_open_path(md_input *in, md_sources *sources, const char *path,
+                               mdlm_error *err) {
+    MD_TRY(md_sources_add(sources, path, err));
+    if (sources->count > 1) {
+        return md_fail(err, MDLM_INPUT, "'%s' holds %zu files: expected one", path, sources->count);
+    }
+    return md_input_open(in, &sources->items[0], err);
+}
+
 static mdlm_status fail_gz(md_input *in, mdlm_error *err) {
     int code = Z_OK;
     const char *reason = gzerror(in->gz, &code);

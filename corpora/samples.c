@@ -91,13 +91,7 @@ mdlm_status md_samples_read(md_samples *s, const char *path, mdlm_error *err) {
     char first = 0;
     size_t got = 0;
     mdlm_status status;
-    MD_GOTO(done, status, md_sources_add(&sources, path, err));
-    if (sources.count > 1) {
-        status =
-            md_fail(err, MDLM_INPUT, "'%s' holds %zu files: expected one", path, sources.count);
-        goto done;
-    }
-    MD_GOTO(done, status, md_input_open(&input, &sources.items[0], err));
+    MD_GOTO(done, status, md_input_open_path(&input, &sources, path, err));
     MD_GOTO(done, status, md_input_read(&input, &first, 1, &got, err));
     md_input_close(&input);
     MD_GOTO(done, status, md_input_open(&input, &sources.items[0], err));

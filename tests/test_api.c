@@ -193,6 +193,63 @@ START_TEST(a_score_has_an_error_bar_that_fits) {
 }
 END_TEST
 
+START_TEST(scores_by_other_methods_agree) {
+    mdlm_score_result bound, count, chain, guided;
+    mdlm_score_options opt = mdlm_score_defaults();
+    opt.draws = 256;
+    assert_ok(mdlm_score(model, "Once", 4, " upon a", 7, &opt, &bound, &err));
+    opt.method = "count";
+    assert_ok(mdlm_score(model, "Once", 4, " upon a", 7, &opt, &count, &err));
+    ck_assert(fabs(bound.nelbo - count.nelbo) < 5 * hypot(bound.stderr_mc, count.stderr_mc));
+    opt.index = 1; /* other masks */
+    assert_ok(mdlm_score(model, "Once", 4, " upon a", 7, &opt, &bound, &err));
+    ck_assert(bound.nelbo != count.nelbo);
+    opt.method = "chain";
+    assert_ok(mdlm_score(model, "Once", 4, " upon a", 7, &opt, &chain, &err));
+    ck_assert_double_eq(chain.stderr_mc, 0);
+    /* Random weights: all orders of 7 tokens are about as good. */
+    ck_assert(fabs(chain.nelbo - count.nelbo) < 5 * count.stderr_mc + 0.7);
+    opt.guidance_scale = 0; /* forgets the prompt */
+    assert_ok(mdlm_score(model, "Once", 4, " upon a", 7, &opt, &guided, &err));
+    assert_ok(mdlm_score(model, "zzzz", 4, " upon a", 7, &opt, &chain, &err));
+    ck_assert_double_eq(guided.nelbo, chain.nelbo);
+    opt.guidance_scale = NAN;
+    assert_fails(mdlm_score(model, "a", 1, "b", 1, &opt, &chain, &err), MDLM_USAGE, "guidance");
+    opt = mdlm_score_defaults(), opt.method = "guess";
+    assert_fails(mdlm_score(model, "a", 1, "b", 1, &opt, &chain, &err), MDLM_USAGE, "guess");
+    opt = mdlm_score_defaults(), opt.index = -1;
+    assert_fails(mdlm_score(model, "a", 1, "b", 1, &opt, &chain, &err), MDLM_USAGE, "index");
+}
+END_TEST
+
+/* The chain rule by hand: one canvas a token, those after it masked. */
+START_TEST(logits_give_the_chain_of_a_score) {
+    enum { PROMPT = 2, LENGTH = 4 };
+    const mdlm_model_info info = mdlm_info(model);
+    mdlm_score_options opt = mdlm_score_defaults();
+    mdlm_score_result chain;
+    int32_t ids[LENGTH] = {'a', 'b', info.mask_id, info.mask_id};
+    float *logits = calloc((size_t)LENGTH * (size_t)info.vocab, sizeof *logits);
+    double nats = 0;
+    for (int i = PROMPT; i < LENGTH; i++) {
+        double sum = 0;
+        assert_ok(mdlm_logits(model, ids, LENGTH, logits, &err));
+        const float *row = logits + (ptrdiff_t)i * info.vocab;
+        for (int v = 0; v < info.vocab; v++) sum += v == info.mask_id ? 0 : exp(row[v]);
+        ids[i] = "abcd"[i];
+        nats += log(sum) - row[ids[i]];
+    }
+    opt.method = "chain";
+    assert_ok(mdlm_score(model, "ab", 2, "cd", 2, &opt, &chain, &err));
+    ck_assert_double_eq_tol(chain.nelbo, nats, 1e-5); /* logits are floats */
+    ids[3] = info.vocab;
+    assert_fails(mdlm_logits(model, ids, LENGTH, logits, &err), MDLM_USAGE,
+                 "not in the vocabulary");
+    assert_fails(mdlm_logits(model, ids, 0, logits, &err), MDLM_USAGE, "no ids");
+    free(logits);
+}
+END_TEST
+
 START_TEST(a_missing_model_is_told_and_nothing_is_returned) {
     mdlm_model *other = NULL;
     assert_fails(mdlm_load("/nowhere/at/all", NULL, &other, &err), MDLM_INPUT, "/nowhere");
@@ -219,6 +276,8 @@ int main(void) {
     add(s, "refusals", what_makes_no_sense_is_refused);
     add(s, "text", text_and_ids_are_the_same_thing);
     add(s, "score", a_score_has_an_error_bar_that_fits);
+    add(s, "methods", scores_by_other_methods_agree);
+    add(s, "logits", logits_give_the_chain_of_a_score);
     add(s, "missing", a_missing_model_is_told_and_nothing_is_returned);
     return suite_run(s);
 }
