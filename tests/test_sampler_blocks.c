@@ -136,6 +136,7 @@ START_TEST(blocks_take_as_many_steps_as_the_slowest_sample_needs) {
         cached_model m = {.sight = MD_SEES_BLOCKS, .block = 24}; /* one block */
         md_sampler_options opt = md_sampler_defaults();
         opt.rule = &md_rule_threshold, opt.threshold = tau;
+        opt.steps = 3; /* does not matter */
         for (int k = 0; k < SAMPLES; k++) {
             opt.first_index = k;
             assert_ok(run(&m, &opt, ids, 1, &work, &err));
