@@ -2,7 +2,7 @@
  * and some rows of canvases whose other keys and values are in caches. */
 #include <string.h>
 
-#include "model/transformer_internal.h"
+#include "model/lora_internal.h"
 
 /* How a pass differs from others of the same network. */
 typedef struct network_pass {
@@ -34,6 +34,25 @@ static md_tensor *attend(const block_call *call, md_tape *tape, md_tensor *qkv) 
     return kv ? md_attention_cached(tape, qkv, shape, &cache) : NULL;
 }
 
+/* The products of a block, in the order of md_block_adapters. */
+enum product { QKV, ATTN_OUT, GATE_UP, FF_OUT };
+
+/* y = w x, with the adapter's part; + residual. Whether x has another use is for `once` to say. */
+static md_tensor *project(const block_call *call, md_tape *tape, md_tensor *x, enum product which,
+                          md_tensor *residual) {
+    const md_block *k = &call->net->blocks[call->layer];
+    md_tensor *const weight[] = {k->qkv, k->attn_out, k->gate_up, k->ff_out};
+    md_tensor *y = md_linear(tape, x, weight[which], residual);
+    if (!call->net->lora) return y;
+    const md_adapter *adapter = &call->net->lora->blocks[call->layer].adapter[which];
+    return md_linear(tape, md_linear(tape, x, adapter->a, NULL), adapter->b, y);
+}
+
+/* An operand of `project`, which uses it once unless there are adapters. */
+static md_tensor *once(const block_call *call, md_tensor *x) {
+    return call->net->lora ? x : md_spent(x);
+}
+
 /* x [B, T, C] to the same shape. */
 static md_tensor *block_forward(const void *context, md_tape *tape, md_tensor *x) {
     const block_call *call = context;
@@ -41,16 +60,17 @@ static md_tensor *block_forward(const void *context, md_tape *tape, md_tensor *x
     const md_block *k = &net->blocks[call->layer];
     const double dropout = call->dropout;
     const md_model_config *c = &net->config;
-    md_tensor *n = md_spent(md_rms_norm(tape, x, k->attn_norm, c->norm_eps));
-    md_tensor *qkv = md_linear(tape, n, k->qkv, NULL);
+    md_tensor *n = once(call, md_rms_norm(tape, x, k->attn_norm, c->norm_eps));
+    md_tensor *qkv = project(call, tape, n, QKV, NULL);
     qkv = md_rope(tape, qkv, c->heads + c->kv_heads, &net->rope, call->pass.positions);
     md_tensor *y = attend(call, tape, qkv);
     bool drop = dropout > 0 && md_tape_recording(tape);
-    y = md_linear(tape, y, k->attn_out, drop ? NULL : x);
+    y = project(call, tape, y, ATTN_OUT, drop ? NULL : x);
     if (drop) y = md_add(tape, md_dropout(tape, y, dropout), x);
-    n = md_spent(md_rms_norm(tape, y, k->ff_norm, c->norm_eps));
-    md_tensor *f = md_spent(md_swiglu(tape, md_spent(md_linear(tape, n, k->gate_up, NULL))));
-    f = md_linear(tape, f, k->ff_out, drop ? NULL : y);
+    n = once(call, md_rms_norm(tape, y, k->ff_norm, c->norm_eps));
+    n = md_spent(project(call, tape, n, GATE_UP, NULL));
+    md_tensor *f = once(call, md_swiglu(tape, n));
+    f = project(call, tape, f, FF_OUT, drop ? NULL : y);
     return drop ? md_add(tape, md_dropout(tape, f, dropout), y) : f;
 }
 

@@ -2,7 +2,7 @@
 #ifndef MD_MODEL_TRANSFORMER_INTERNAL_H
 #define MD_MODEL_TRANSFORMER_INTERNAL_H
 
-#include "model/transformer.h"
+#include "model/lora.h"
 #include "tensor/ops.h"
 
 /* q, k, v lie side by side in the slab, and so do gate and up: one product each. */
@@ -15,8 +15,9 @@ struct md_transformer {
     md_params *params;
     md_block *blocks;
     md_tensor *embedding, *final_norm, *head;
-    md_rope_table rope; /* longer than seq_len once a longer canvas was seen */
-    void **packed;      /* [packed_count] weights for inference, see md_transformer_pack */
+    md_rope_table rope;  /* longer than seq_len once a longer canvas was seen */
+    const md_lora *lora; /* NULL: none */
+    void **packed;       /* [packed_count] weights for inference, see md_transformer_pack */
     int packed_count;
 };
 
