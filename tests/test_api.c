@@ -1,14 +1,9 @@
 /* tests/test_api.c: the public header, used as another program would. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "mdlm.h"
-#include "model/transformer.h"
-#include "tensor/safetensors.h"
-#include "tests/suite.h"
-#include "tokenizer/tokenizer.h"
+#include "tests/model_folder.h"
 
 enum { SEQ_LEN = 24 };
 
@@ -16,38 +11,11 @@ static mdlm_error err;
 static char *folder;
 static mdlm_model *model;
 
-/* A model folder with random weights and the byte tokenizer. */
-static void make_folder(void) {
-    md_tokenizer *tok = NULL;
-    md_transformer *net = NULL;
-    folder = suite_tmp_dir();
-    assert_ok(md_tokenizer_bytes(&tok, &err));
-    md_model_config config = {.layers = 1,
-                              .dim = 16,
-                              .heads = 2,
-                              .kv_heads = 1,
-                              .ff = 24,
-                              .vocab = md_tokenizer_vocab_size(tok),
-                              .seq_len = SEQ_LEN,
-                              .rope_theta = 10000,
-                              .norm_eps = 1e-5,
-                              .mask_id = md_tokenizer_mask(tok),
-                              .end_of_text_id = md_tokenizer_end_of_text(tok),
-                              .padding_id = md_tokenizer_padding(tok)};
-    assert_ok(md_transformer_new(&config, false, &net, &err));
-    md_transformer_init(net, 3);
-    md_params *params = md_transformer_params(net);
-    char *path = md_path_join(folder, "model.safetensors", &err);
-    assert_ok(md_safetensors_write_params(path, params, "", md_params_values(params), &err));
-    assert_ok(md_model_config_save(&config, folder, &err));
-    assert_ok(md_tokenizer_save(tok, folder, SEQ_LEN, &err));
-    free(path);
-    md_transformer_free(net);
-    md_tokenizer_free(tok);
-}
-
 static void setup(void) {
-    make_folder();
+    md_tokenizer *tok = NULL;
+    assert_ok(md_tokenizer_bytes(&tok, &err));
+    folder = model_folder(tok, (model_shape){.seq_len = SEQ_LEN, .scale = 1});
+    md_tokenizer_free(tok);
     assert_ok(mdlm_load(folder, &(mdlm_load_options){.threads = 2}, &model, &err));
 }
 
@@ -59,6 +27,7 @@ static void teardown(void) {
 START_TEST(a_model_describes_itself) {
     mdlm_model_info info = mdlm_info(model);
     ck_assert_str_eq(info.tokenizer, "bytes");
+    ck_assert_str_eq(info.objective, "mdlm");
     ck_assert_int_eq(info.seq_len, SEQ_LEN);
     ck_assert_int_eq(info.vocab, 259);
     ck_assert_int_eq(info.mask_id, 256);
