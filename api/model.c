@@ -2,6 +2,7 @@
 #include "api/model.h"
 
 #include "base/memory.h"
+#include "model/lora.h"
 
 static mdlm_status check_vocabulary(const mdlm_model *m, const char *path, mdlm_error *err) {
     const md_model_config *c = md_transformer_config(m->net);
@@ -15,11 +16,20 @@ static mdlm_status check_vocabulary(const mdlm_model *m, const char *path, mdlm_
                    md_tokenizer_mask(m->tokenizer), c->mask_id);
 }
 
+/* The tokenizer of a folder of adapters may be with the network that they belong to. */
+static mdlm_status load_tokenizer(mdlm_model *m, const char *path, mdlm_error *err) {
+    char *home = NULL;
+    MD_TRY(md_lora_home(path, "tokenizer.json", &home, err));
+    mdlm_status status = md_tokenizer_load(home, &m->tokenizer, err);
+    md_free(home);
+    return status;
+}
+
 static mdlm_status load(mdlm_model *m, const char *path, const mdlm_load_options *opt,
                         mdlm_error *err) {
     int threads = opt->threads > 0 ? opt->threads : md_pool_default_threads();
     MD_TRY(md_transformer_load(path, opt->weights, false, &m->net, err));
-    MD_TRY(md_tokenizer_load(path, &m->tokenizer, err));
+    MD_TRY(load_tokenizer(m, path, err));
     MD_TRY(check_vocabulary(m, path, err));
     MD_TRY(md_kernels_init(&m->kernels, opt->kernels, err));
     MD_TRY(md_kernels_set_dtype(&m->kernels, opt->dtype ? opt->dtype : "f32", err));

@@ -69,5 +69,8 @@ bool md_lora_in(const char *folder);
  * adapters' folder or else as it stands. MDLM_INPUT when it is in neither place. Caller frees *out
  * with md_free. */
 mdlm_status md_lora_base(const char *folder, char **out, mdlm_error *err);
+/* Where a model folder's file of this name is: in the folder itself, or, where that holds adapters
+ * and no such file, with the network that they belong to. Caller frees *out with md_free. */
+mdlm_status md_lora_home(const char *folder, const char *name, char **out, mdlm_error *err);
 
 #endif

@@ -262,3 +262,10 @@ mdlm_status md_lora_base(const char *folder, char **out, mdlm_error *err) {
     md_free(below);
     return status;
 }
+
+mdlm_status md_lora_home(const char *folder, const char *name, char **out, mdlm_error *err) {
+    if (md_lora_in(folder) && !holds(folder, name)) return md_lora_base(folder, out, err);
+    char *copy = md_strdup(folder, err);
+    if (copy) *out = copy;
+    return copy ? MDLM_OK : MDLM_RUNTIME;
+}

@@ -74,7 +74,8 @@ typedef struct md_transformer_view {
 md_denoiser md_transformer_denoiser(md_transformer_view *view);
 
 /* Reads a folder's config.json and model.safetensors, or the weights in another file of the same
- * names when `weights` is not NULL. */
+ * names when `weights` is not NULL. A folder of adapters (model/lora.h) gives the network that they
+ * belong to with them merged; `weights` then holds adapters. */
 mdlm_status md_transformer_load(const char *folder, const char *weights, bool gradients,
                                 md_transformer **out, mdlm_error *err);
 

@@ -303,6 +303,39 @@ START_TEST(the_base_is_found_below_the_folder_or_where_it_stands) {
 }
 END_TEST
 
+/* What an adapters' folder and its base hold, loaded at once. */
+START_TEST(a_folder_of_adapters_gives_the_network_with_them_merged) {
+    md_transformer *net = NULL;
+    char *base = md_path_join(f.folder, "base-model", &err);
+    char *adapters = md_path_join(f.folder, "adapters", &err);
+    char *path = md_path_join(base, "model.safetensors", &err);
+    train();
+    assert_ok(md_dir_make(base, &err));
+    assert_ok(md_dir_make(adapters, &err));
+    assert_ok(md_model_config_save(md_transformer_config(f.n.net), base, &err));
+    assert_ok(md_lora_save(f.lora, adapters, "../base-model", &err));
+    assert_fails(md_transformer_load(adapters, NULL, false, &net, &err), MDLM_INPUT,
+                 "base-model/model.safetensors");
+    assert_ok(
+        md_safetensors_write_params(path, f.n.params, "", md_params_values(f.n.params), &err));
+    assert_ok(md_transformer_load(adapters, NULL, false, &net, &err));
+    md_lora_merge(f.lora, f.n.net);
+    ck_assert(!memcmp(md_params_values(f.n.params), md_params_values(md_transformer_params(net)),
+                      (size_t)md_params_size(f.n.params) * sizeof(float)));
+    md_transformer_free(net);
+    /* The objective may have changed: the adapters' own configuration goes first. */
+    md_model_config other = *md_transformer_config(f.n.net);
+    other.sight = MD_SEES_PAST;
+    assert_ok(md_model_config_save(&other, adapters, &err));
+    assert_ok(md_transformer_load(adapters, NULL, false, &net, &err));
+    ck_assert_int_eq(md_transformer_config(net)->sight, MD_SEES_PAST);
+    md_transformer_free(net);
+    md_free(base);
+    md_free(adapters);
+    md_free(path);
+}
+END_TEST
+
 static void add(Suite *s, const char *name, const TTest *test) {
     TCase *tc = tcase_create(name);
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -324,5 +357,6 @@ int main(void) {
     add(s, "tensors", other_tensors_than_expected_are_refused_by_name);
     add(s, "files", missing_files_are_named);
     add(s, "base", the_base_is_found_below_the_folder_or_where_it_stands);
+    add(s, "merged folder", a_folder_of_adapters_gives_the_network_with_them_merged);
     return suite_run(s);
 }
