@@ -11,6 +11,7 @@
     X(eval) \
     X(score) \
     X(tokenize) \
+    X(convert) \
     X(corpus) \
     X(bench) \
     X(info)

@@ -91,5 +91,9 @@ mdlm_status md_safetensors_write(const char *path, const md_st_source *list, int
  * array as long as the slab. */
 mdlm_status md_safetensors_write_params(const char *path, const md_params *params,
                                         const char *prefix, const md_real *values, mdlm_error *err);
+/* The same in MD_ST_F32 or MD_ST_BF16 (to the nearest, ties to even). */
+mdlm_status md_safetensors_write_params_as(const char *path, const md_params *params,
+                                           const char *prefix, const md_real *values,
+                                           md_st_dtype dtype, mdlm_error *err);
 
 #endif

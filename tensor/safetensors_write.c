@@ -143,27 +143,50 @@ done:
     return status;
 }
 
-/* The values as float: themselves, or in the double build a copy that the caller frees. */
-static const float *as_floats(const md_real *values, int64_t n, float **copy, mdlm_error *err) {
-    if (sizeof(md_real) == sizeof(float)) return (const void *)values;
-    *copy = md_alloc((size_t)n, sizeof **copy, err);
-    if (!*copy) return NULL;
-    for (int64_t i = 0; i < n; i++) (*copy)[i] = (float)values[i];
+/* To the nearest bf16 number, ties to even; NaN stays NaN. */
+static uint16_t bf16_bits(float x) {
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    u = x != x ? u | 0x400000u : u + 0x7fffu + (u >> 16 & 1);
+    return (uint16_t)(u >> 16);
+}
+
+/* The values as the file has them: themselves, or a copy that the caller frees. */
+static const void *stored_values(const md_real *values, int64_t n, md_st_dtype dtype, void **copy,
+                                 mdlm_error *err) {
+    if (dtype == MD_ST_F32 && sizeof(md_real) == sizeof(float)) return values;
+    *copy = md_alloc((size_t)n, md_st_dtype_size(dtype), err);
+    for (int64_t i = 0; *copy && i < n; i++) {
+        if (dtype == MD_ST_BF16) {
+            ((uint16_t *)*copy)[i] = bf16_bits((float)values[i]);
+        } else {
+            ((float *)*copy)[i] = (float)values[i];
+        }
+    }
     return *copy;
 }
 
+/* What stands in a file of parameters: values [md_params_size] of this type. */
+typedef struct stored_params {
+    const md_params *params;
+    const char *prefix;
+    md_st_dtype dtype;
+    const char *values;
+} stored_params;
+
 /* `names` keeps the prefixed names alive. */
-static mdlm_status list_params(const md_params *params, const char *prefix, const float *values,
-                               char **names, md_st_source *list, mdlm_error *err) {
-    for (int i = 0; i < md_params_count(params); i++) {
-        const md_tensor *t = md_params_tensor(params, i);
+static mdlm_status list_params(const stored_params *p, char **names, md_st_source *list,
+                               mdlm_error *err) {
+    const char *values = p->values;
+    for (int i = 0; i < md_params_count(p->params); i++) {
+        const md_tensor *t = md_params_tensor(p->params, i);
         md_buffer name = {0};
-        MD_TRY(md_buffer_printf(&name, err, "%s%s", prefix, md_params_name(params, i)));
+        MD_TRY(md_buffer_printf(&name, err, "%s%s", p->prefix, md_params_name(p->params, i)));
         names[i] = md_buffer_take(&name);
-        list[i] = (md_st_source){.name = names[i], .dtype = MD_ST_F32, .rank = t->rank};
+        list[i] = (md_st_source){.name = names[i], .dtype = p->dtype, .rank = t->rank};
         memcpy(list[i].dim, t->dim, (size_t)t->rank * sizeof t->dim[0]);
         list[i].data = values;
-        values += md_tensor_size(t);
+        values += (size_t)md_tensor_size(t) * md_st_dtype_size(p->dtype);
     }
     return MDLM_OK;
 }
@@ -171,17 +194,25 @@ static mdlm_status list_params(const md_params *params, const char *prefix, cons
 mdlm_status md_safetensors_write_params(const char *path, const md_params *params,
                                         const char *prefix, const md_real *values,
                                         mdlm_error *err) {
+    return md_safetensors_write_params_as(path, params, prefix, values, MD_ST_F32, err);
+}
+
+mdlm_status md_safetensors_write_params_as(const char *path, const md_params *params,
+                                           const char *prefix, const md_real *values,
+                                           md_st_dtype dtype, mdlm_error *err) {
+    MD_BUG_IF(dtype != MD_ST_F32 && dtype != MD_ST_BF16);
     const int count = md_params_count(params);
-    float *copy = NULL;
+    stored_params p = {.params = params, .prefix = prefix, .dtype = dtype};
+    void *copy = NULL;
     mdlm_status status = MDLM_RUNTIME;
     md_st_source *list = NULL;
     cJSON *metadata = cJSON_CreateObject(); /* some loaders insist on it */
     char **names = md_alloc((size_t)count, sizeof *names, err);
     if (!names) goto done;
     if (!(list = md_alloc((size_t)count, sizeof *list, err))) goto done;
-    const float *floats = as_floats(values, md_params_size(params), &copy, err);
-    if (!floats) goto done;
-    MD_GOTO(done, status, list_params(params, prefix, floats, names, list, err));
+    p.values = stored_values(values, md_params_size(params), dtype, &copy, err);
+    if (!p.values) goto done;
+    MD_GOTO(done, status, list_params(&p, names, list, err));
     if (cJSON_AddStringToObject(metadata, "format", "pt")) {
         status = md_safetensors_write(path, list, count, metadata, err);
     } else {

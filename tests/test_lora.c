@@ -339,6 +339,7 @@ END_TEST
 static void add(Suite *s, const char *name, const TTest *test) {
     TCase *tc = tcase_create(name);
     tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 60); /* saving waits for the disk */
     tcase_add_test(tc, test);
     suite_add_tcase(s, tc);
 }

@@ -569,6 +569,24 @@ START_TEST(parameters_survive_a_round_trip) {
 }
 END_TEST
 
+/* What lies between two bf16 numbers goes to the nearer, a tie to the even one. */
+START_TEST(parameters_are_stored_as_bf16_to_the_nearest) {
+    enter();
+    md_params *params = model(2);
+    md_real values[10] = {1, 1.00390625F, 1.01171875F, 1.0040F, -1.0039F, 3e38F};
+    static const md_real nearest[6] = {1, 1, 1.015625F, 1.0078125F, -1, 3.00405527e38F};
+    assert_ok(md_safetensors_write_params_as(path, params, "", values, MD_ST_BF16, &err));
+    md_safetensors *f = open_file();
+    ck_assert_int_eq(md_safetensors_find(f, "z.weight")->dtype, MD_ST_BF16);
+    md_safetensors_close(f);
+    assert_ok(md_safetensors_load_params(path, params, "", values, &err));
+    for (int i = 0; i < 6; i++)
+        ck_assert_msg(values[i] == nearest[i], "%d: %.9g", i, (double)values[i]);
+    md_params_free(params);
+    leave();
+}
+END_TEST
+
 /* Loading fails with this message and leaves the values alone. */
 static void refuse_load(const md_params *params, const char *prefix, const char *message) {
     md_real values[16];
@@ -757,6 +775,7 @@ static void add_writing(Suite *s) {
     suite_case(s, two_tensors_of_one_name_are_not_written);
     suite_case(s, a_failed_write_is_reported);
     suite_case(s, parameters_survive_a_round_trip);
+    suite_case(s, parameters_are_stored_as_bf16_to_the_nearest);
     suite_case(s, a_missing_tensor_is_named);
     suite_case(s, a_tensor_of_another_shape_is_named_with_both_shapes);
     suite_case(s, the_same_size_in_another_rank_is_another_shape);

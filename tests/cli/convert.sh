@@ -1,0 +1,71 @@
+#!/bin/sh
+# mdlm convert: a whole folder or nothing; types of stored weights; adapters merged.
+. "$(dirname "$0")/helpers.inc"
+make_corpus corpus.txt
+train_tiny --steps 5 corpus.txt || fail "training: $(cat train.err)"
+
+expect 0 "next: mdlm generate --model model" "$mdlm" convert mdlm-run model
+for name in config.json generation_config.json tokenizer.json tokenizer_config.json; do
+  check "the model has $name" test -s "model/$name"
+  same "mdlm-run/$name" "model/$name" "$name is taken over"
+done
+same mdlm-run/model.safetensors model/model.safetensors "weights are taken over"
+expect 0 "" "$mdlm" generate --model model --length 16 --quiet
+cp out.txt original.txt
+expect 0 "" "$mdlm" generate --model mdlm-run --length 16 --quiet
+same out.txt original.txt "the model writes what the run writes"
+
+refuse 2 "'model' is there already" "$mdlm" convert mdlm-run model
+mkdir empty
+refuse 2 "'empty' is there already" "$mdlm" convert mdlm-run empty
+refuse 3 "nothing" "$mdlm" convert nothing other
+check "no folder after a failure" test ! -e other
+refuse 5 "file" sh -c ': >file; exec "$0" convert mdlm-run file/below' "$mdlm"
+refuse 2 "f64" "$mdlm" convert mdlm-run other --dtype f64
+refuse 2 "" "$mdlm" convert mdlm-run
+
+expect 0 "" "$mdlm" convert mdlm-run half --dtype bf16 --json
+check "the result is said" grep -q '"dtype":"bf16","merged":false' out.txt
+check "config.json says bfloat16" grep -q '"torch_dtype":.*"bfloat16"' half/config.json
+[ "$(wc -c <half/model.safetensors)" -lt "$(($(wc -c <model/model.safetensors) * 6 / 10))" ] ||
+  fail "bf16 does not halve the weights"
+expect 0 "" "$mdlm" generate --model half --length 16 --quiet
+expect 0 "" "$mdlm" convert half again --dtype bf16 --quiet
+same half/model.safetensors again/model.safetensors "bf16 numbers stay as they are"
+
+broken=mdlm-run/tokenizer.json
+mv $broken away && refuse 3 "tokenizer.json" "$mdlm" convert mdlm-run other
+check "no folder without a tokenizer" test ! -e other
+check "nothing is left beside" test -z "$(ls -d other* 2>/dev/null)"
+mv away $broken
+
+# Adapters of rank 1 that are zero: merged, they are the base. add NAME ROWS COLUMNS
+header='' offset=0
+add() {
+  end=$((offset + 4 * $2 * $3))
+  header="$header,\"base_model.model.model.transformer.blocks.0.$1.weight\":{\"dtype\":\"F32\","
+  header="$header\"shape\":[$2,$3],\"data_offsets\":[$offset,$end]}"
+  offset=$end
+}
+for name in q_proj k_proj v_proj attn_out; do add $name.lora_A 1 32 && add $name.lora_B 32 1; done
+for name in ff_proj up_proj; do add $name.lora_A 1 32 && add $name.lora_B 64 1; done
+add ff_out.lora_A 1 64 && add ff_out.lora_B 32 1
+header="{${header#,}}"
+mkdir adapters
+{
+  printf "\\$(printf %o $((${#header} % 256)))\\$(printf %o $((${#header} / 256)))"
+  head -c 6 /dev/zero
+  printf %s "$header"
+  head -c $offset /dev/zero
+} >adapters/adapter_model.safetensors
+echo '{"peft_type": "LORA", "r": 1, "lora_alpha": 1, "base_model_name_or_path": "../mdlm-run"}' \
+  >adapters/adapter_config.json
+expect 0 "adapters merged" "$mdlm" convert adapters merged
+same model/model.safetensors merged/model.safetensors "zero adapters change nothing"
+check "the base's tokenizer comes along" test -s merged/tokenizer.json
+expect 0 "" "$mdlm" generate --model adapters --length 16 --quiet
+same out.txt original.txt "a folder of adapters is a model"
+mv mdlm-run elsewhere
+refuse 3 "there is no folder '../mdlm-run'" "$mdlm" generate --model adapters --length 16
+
+finish
