@@ -148,6 +148,15 @@ static mdlm_status lay_out_moves(walk *w, mdlm_error *err) {
     return MDLM_OK;
 }
 
+static void find_span(md_automaton *a, int state) {
+    const uint64_t *onward = a->onward + (size_t)state * (size_t)a->words;
+    int from = 0, end = a->words;
+    while (from < end && !onward[from]) from++;
+    while (end > from && !onward[end - 1]) end--;
+    a->span[state][0] = from;
+    a->span[state][1] = end;
+}
+
 static mdlm_status connect_states(walk *w, const uint8_t *allowed, mdlm_error *err) {
     md_automaton *a = w->a;
     size_t words = (size_t)a->words;
@@ -162,6 +171,7 @@ static mdlm_status connect_states(walk *w, const uint8_t *allowed, mdlm_error *e
             md_state_add(a->onward + (size_t)a->moves[i].from * words, a->moves[i].to);
     }
     md_free(seen);
+    for (int q = 0; q < a->states; q++) find_span(a, q);
     for (int q = 0; q < a->states - 1; q++)
         if (md_regex_accepts(w->re, q)) md_state_add(a->accepting, q);
     md_state_add(a->accepting, a->states - 1);
@@ -176,8 +186,10 @@ static mdlm_status make(walk *w, const md_tokenizer *tok, const uint8_t *allowed
     a->class_of = md_alloc(vocab, sizeof *a->class_of, err);
     a->drawable = md_alloc(vocab, sizeof *a->drawable, err);
     a->onward = md_alloc((size_t)a->states * (size_t)a->words, sizeof *a->onward, err);
+    a->span = md_alloc((size_t)a->states, sizeof *a->span, err);
     a->accepting = md_alloc((size_t)a->words, sizeof *a->accepting, err);
-    if (!a->class_of || !a->drawable || !a->onward || !a->accepting) return MDLM_RUNTIME;
+    if (!a->class_of || !a->drawable || !a->onward || !a->span || !a->accepting)
+        return MDLM_RUNTIME;
     piece *list = sorted_pieces(tok, &count, err);
     mdlm_status status = list ? walk_pieces(w, list, count, err) : MDLM_RUNTIME;
     md_free(list);
@@ -217,6 +229,7 @@ void md_automaton_free(md_automaton *a) {
     md_free(a->first);
     md_free(a->moves);
     md_free(a->onward);
+    md_free(a->span);
     md_free(a->accepting);
     md_free(a);
 }
@@ -241,7 +254,7 @@ void md_automaton_any(const md_automaton *a, const uint64_t *from, uint64_t *to)
     for (int q = 0; q < a->states; q++) {
         if (!md_state_in(from, q)) continue;
         const uint64_t *onward = a->onward + (size_t)q * (size_t)a->words;
-        for (int w = 0; w < a->words; w++) to[w] |= onward[w];
+        for (int w = a->span[q][0]; w < a->span[q][1]; w++) to[w] |= onward[w];
     }
 }
 
@@ -250,7 +263,7 @@ void md_automaton_any_back(const md_automaton *a, const uint64_t *to, uint64_t *
     for (int q = 0; q < a->states; q++) {
         const uint64_t *onward = a->onward + (size_t)q * (size_t)a->words;
         uint64_t meet = 0;
-        for (int w = 0; w < a->words && !meet; w++) meet = onward[w] & to[w];
+        for (int w = a->span[q][0]; w < a->span[q][1] && !meet; w++) meet = onward[w] & to[w];
         if (meet) md_state_add(from, q);
     }
 }

@@ -30,6 +30,8 @@ typedef struct md_automaton {
     size_t *first;       /* [classes + 1] where a class's moves start */
     md_move *moves;      /* by class, then by `from` */
     uint64_t *onward;    /* [states, words] where one drawable token leads */
+    int (*span)[2];      /* [states] words of onward that may not be 0: from, end. States are near
+                            those that they lead to, so they are few */
     uint64_t *accepting; /* [words] */
 } md_automaton;
 
