@@ -1,7 +1,10 @@
 /* cli/cmd_generate.c: `mdlm generate`, on mdlm.h alone: what it does, any program can do. */
+#include <stdio.h>
+
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/extent.h"
+#include "cli/html.h"
 #include "cli/infill.h"
 #include "cli/samples.h"
 #include "cli/sampling.h"
@@ -21,7 +24,8 @@ enum { AT_ONCE = 16 }; /* samples in a batch; a sample does not depend on its ne
     X(INT, first_index, 0, 0, 4000000000, \
       "number of the first text: a text depends on seed and number") \
     X(FLAG, ids, false, 0, 0, "print the new token ids, one line a text") \
-    X(FLAG, show, false, 0, 0, "draw the unmasking even off a terminal")
+    X(FLAG, show, false, 0, 0, "draw the unmasking even off a terminal") \
+    X(TEXT, html, "", 0, 0, "write the unmasking of the first text as a page that plays it")
 
 typedef struct generate_options {
     md_cli_sampling sampling; /* first, so that its tables fit */
@@ -45,6 +49,7 @@ typedef struct job {
     mdlm_fill_options fill;
     md_cli_tokens tokens; /* that `fill` points to */
     md_view view;
+    md_html *html; /* until the first text is saved; NULL: not asked for */
     mdlm_drift drift;
 } job;
 
@@ -125,6 +130,7 @@ static void announce(const job *j) {
 static int on_step(void *user, const mdlm_step *step) {
     job *j = user;
     md_view_step(&j->view, step);
+    if (j->html) md_html_step(j->html, step);
     return md_cli_signal();
 }
 
@@ -132,6 +138,18 @@ static mdlm_status print(const job *j, const mdlm_result *result, double seconds
     md_samples_form form = j->opt->ids ? MD_SAMPLES_IDS : MD_SAMPLES_TEXT;
     if (j->cli->common.json) form = MD_SAMPLES_JSON;
     return md_samples_print(result, form, j->opt->num_samples > 1, seconds, err);
+}
+
+/* Once, of the first text. */
+static mdlm_status save_html(job *j, const mdlm_result *result, mdlm_error *err) {
+    char caption[100];
+    if (!j->html) return MDLM_OK;
+    snprintf(caption, sizeof caption, "sampler %s, temperature %g, seed %lld", j->fill.sampler,
+             j->fill.temperature, (long long)j->cli->common.seed);
+    mdlm_status status = md_html_save(j->html, mdlm_result_sample(result, 0), caption, err);
+    md_html_free(j->html);
+    j->html = NULL;
+    return status;
 }
 
 /* One batch of samples, from number `first` of this call on. A cancelled one is printed too. */
@@ -149,6 +167,7 @@ static mdlm_status fill(job *j, int64_t first, int count, mdlm_error *err) {
     if (status == MDLM_OK || status == MDLM_CANCELLED) {
         md_cli_drift_add(&j->drift, result);
         mdlm_status printed = print(j, result, seconds, err);
+        if (printed == MDLM_OK) printed = save_html(j, result, err);
         if (printed != MDLM_OK)
             status = printed;
         else if (err)
@@ -179,9 +198,11 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
     MD_GOTO(done, status, md_cli_load(cli, &j.model, err));
     MD_GOTO(done, status, lay_out(&j, err));
     MD_GOTO(done, status, settle(&j, err));
+    if (*j.opt->html) MD_GOTO(done, status, md_html_open(j.opt->html, j.model, &j.html, err));
     announce(&j);
     MD_GOTO(done, status, fill_all(&j, err));
 done:
+    md_html_free(j.html);
     mdlm_free(j.model);
     md_buffer_release(&j.prompt);
     md_infill_release(&j.infill);

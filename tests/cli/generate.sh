@@ -57,4 +57,14 @@ expect 0 "" "$mdlm" generate -n 4 --show --quiet
 check "--show draws off a terminal" grep -q 'step 4/4' err.txt
 check "and leaves stdout alone" test "$(wc -c <out.txt)" -eq 5
 
+expect 0 "" "$mdlm" generate -p '</script><b>' -n 8 --sampler first-hitting \
+  --html page.html --quiet
+check "the page has a step a token" \
+  test "$(grep -cE '^\[\[[0-9]+,[0-9]+,[0-9.e-]+\],\],$' page.html)" -eq 8
+check "text is there as numbers alone" test "$(grep -c '<b>' page.html)" -eq 0
+check "what is given is named" grep -qF 'given: [[0,60],[1,47],[2,115],' page.html
+check "tokens have bytes" grep -qF "60: '3c'," page.html
+check "nothing else is left" test "$(ls page.html* | wc -l)" -eq 1
+refuse 5 "nowhere" "$mdlm" generate -n 4 --html nowhere/page.html --quiet
+
 finish
