@@ -238,6 +238,20 @@ START_TEST(a_small_report_has_the_values_of_pencil_and_paper) {
 }
 END_TEST
 
+START_TEST(repetition_is_within_a_text_and_distinct_grams_are_across_texts) {
+    md_samples samples = {0};
+    write_text("ref", "nothing of this");
+    md_reference *ref = open_files("ref", 0);
+    add(&samples, " a b c d e ");
+    add(&samples, " a b c d e ");
+    const md_quality q = measure(&samples, ref).samples;
+    assert_near(q.repetition, 0);
+    assert_near(q.distinct[3], 0.5);
+    md_reference_free(ref);
+    md_samples_release(&samples);
+}
+END_TEST
+
 START_TEST(without_held_out_text_its_values_are_missing) {
     md_samples samples = {0};
     write_text("ref", "some words to compare with");
@@ -346,6 +360,7 @@ int main(void) {
         too_many_samples_are_refused,
         a_reference_has_the_parts_of_a_packed_corpus,
         a_small_report_has_the_values_of_pencil_and_paper,
+        repetition_is_within_a_text_and_distinct_grams_are_across_texts,
         without_held_out_text_its_values_are_missing,
         samples_of_nothing_are_reported_as_such,
         text_of_the_same_source_measures_like_held_out_text,
