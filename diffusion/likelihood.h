@@ -36,12 +36,13 @@
  *
  * Standard error of masks. Even spreading removes the variance that the noise level r (u, or l/L)
  * explains, so the naive variance over draws would overstate the error. We regress x on an
- * intercept and a multiple of r of each unit's own and, common to all units, on r^2 and r^3 times
- * the tokens of the unit, and report the residual variance, corrected for its degrees of freedom.
- * With fewer than 4 draws the multiple of r is common, too; with few degrees of freedom in all
- * there are fewer regressors, down to none, which errs on the large side. Evenly spread times still
- * miss the mean of the fitted curve by an amount that is known; its square is added, which matters
- * for a few draws of one long text. Four times the draws halve the error.
+ * intercept and a multiple of r of each unit's own and, common to all units, on polynomials of
+ * degrees 2 and 3 in r times the tokens of the unit, and report the residual variance, corrected
+ * for its degrees of freedom. With fewer than 4 draws the multiple of r is common, too, which errs
+ * on the large side for short units; with few degrees of freedom in all there are fewer regressors,
+ * down to none. Evenly spread times still miss the mean of the fitted curve by an amount that is
+ * known; its square is added, which matters for a few draws of one long text. Four times the draws
+ * halve the error.
  * Standard error of documents: of the ratio estimator sum(nats)/sum(tokens) over groups.
  *
  * Masks are keyed by (seed, draw, sequence number, position), times by (seed, draw, draws, unit).
@@ -82,9 +83,11 @@ typedef struct md_likelihood_batch {
                                evaluation; NULL: each sequence is its own group */
 } md_likelihood_batch;
 
-/* Sums of products within units of x and b_m = tokens * r^m, scaled to the variance of `nats`. */
+/* Sums of products within units of x and b, tokens times the Legendre polynomials in r of degrees 1
+ * to 3, scaled to the variance of `nats`. */
 typedef struct md_scatter {
     double xx, bx[3], bb[3][3];
+    double reach; /* how much the first of b varies within units */
     int64_t dof;
 } md_scatter;
 
@@ -95,7 +98,7 @@ typedef struct md_likelihood {
     int64_t drawn;       /* units whose noise was drawn */
     md_scatter centred;  /* about the means of a unit */
     md_scatter straight; /* about a straight line in r of each unit; draws >= 4 */
-    double miss[3];      /* sum over units of tokens (mean r^m - E r^m), m = 1..3 */
+    double miss[3];      /* sum over units of the mean of b less that of all draws */
     int64_t group;       /* the open group and its sums */
     double group_nats;
     int64_t group_tokens;

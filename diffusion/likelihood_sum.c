@@ -26,34 +26,47 @@ static md_level draw_level(const unit_part *p, int k) {
     return md_level_of(opt->method, md_level_time(opt->seed, opt->draws, p->unit, k), p->open);
 }
 
-/* Adds scale times the products of (x, b), one draw's. */
-static void add_products(md_scatter *s, double scale, double x, const double *b) {
-    s->xx += scale * x * x;
+/* Adds scale times the products of one draw's b and x, d[3]. */
+static void add_products(md_scatter *s, double scale, const double d[4]) {
+    s->xx += scale * d[3] * d[3];
+    s->reach += scale * d[0] * d[0];
     for (int m = 0; m < 3; m++) {
-        s->bx[m] += scale * b[m] * x;
-        for (int n = 0; n < 3; n++) s->bb[m][n] += scale * b[m] * b[n];
+        s->bx[m] += scale * d[m] * d[3];
+        for (int n = 0; n < 3; n++) s->bb[m][n] += scale * d[m] * d[n];
     }
 }
 
-/* x / K is what a draw adds to `nats`; K / dof makes the sum of their squared deviations an
- * unbiased variance, whether they deviate from a mean (K - 1) or from a line (K - 2). */
-static double scatter_scale(int K, int dof) {
-    return 1.0 / ((double)K * dof);
+/* Polynomials in r of degrees 1 to 3, orthogonal over (0,1) (Legendre's, shifted); from its
+ * moments, their means. */
+static void polynomials(double r, double r2, double r3, double out[3]) {
+    out[0] = 2 * r - 1;
+    out[1] = 6 * r2 - 6 * r + 1;
+    out[2] = 20 * r3 - 30 * r2 + 12 * r - 1;
 }
 
-/* One draw: x and tokens (r, r^2, r^3), less `centre` (x last). */
+/* One draw: tokens times the polynomials, and x, less `centre`. */
 static void deviate(const unit_part *p, int k, const double centre[4], double out[4]) {
-    double r = draw_level(p, k).share, n = p->tokens;
-    out[0] = n * r - centre[0];
-    out[1] = n * r * r - centre[1];
-    out[2] = n * r * r * r - centre[2];
+    double r = draw_level(p, k).share;
+    polynomials(r, r * r, r * r * r, out);
+    for (int m = 0; m < 3; m++) out[m] = p->tokens * out[m] - centre[m];
     out[3] = draw_sum(p, k) - centre[3];
 }
 
+/* By how much the draws' mean of the polynomials, in `centre`, misses that of all draws. */
+static void add_miss(md_likelihood *sum, const unit_part *p, const double centre[4]) {
+    md_level level = draw_level(p, 0);
+    double mean[3];
+    polynomials(md_level_moment(&level, 1), md_level_moment(&level, 2), md_level_moment(&level, 3),
+                mean);
+    for (int m = 0; m < 3; m++) sum->miss[m] += centre[m] - p->tokens * mean[m];
+}
+
+/* x / K is what a draw adds to `nats`. About the mean, K / (K - 1) makes the sum of the squared
+ * deviations an unbiased variance. About a line, that of a draw is divided by 1 - h, its leverage
+ * h: draws of few masks vary most, and they lie at an end, where the line gives way to them. */
 static void add_scatter(md_likelihood *sum, const unit_part *p) {
     int K = p->losses->draws;
     double centre[4] = {0}, zero[4] = {0}, d[4], slope[4] = {0}, squares = 0;
-    md_level level = draw_level(p, 0);
     sum->drawn++;
     if (K < 2) return;
     for (int k = 0; k < K; k++) {
@@ -62,20 +75,21 @@ static void add_scatter(md_likelihood *sum, const unit_part *p) {
     }
     for (int k = 0; k < K; k++) {
         deviate(p, k, centre, d);
-        add_products(&sum->centred, scatter_scale(K, K - 1), d[3], d);
-        for (int m = 1; m < 4; m++) slope[m] += d[0] * d[m];
-        squares += d[0] * d[0];
+        add_products(&sum->centred, 1.0 / (K * (K - 1.0)), d);
+        for (int m = 0; m < 4; m++) slope[m] += d[0] * d[m];
     }
     sum->centred.dof += K - 1;
-    for (int m = 0; m < 3; m++)
-        sum->miss[m] += centre[m] - p->tokens * md_level_moment(&level, m + 1);
+    add_miss(sum, p, centre);
     if (K < 4) return;
-    for (int m = 1; m < 4; m++) slope[m] = squares > 0 ? slope[m] / squares : 0;
+    squares = slope[0];
+    for (int m = 0; m < 4; m++) slope[m] = squares > 0 ? slope[m] / squares : 0;
     for (int k = 0; k < K; k++) {
         deviate(p, k, centre, d);
-        for (int m = 1; m < 4; m++) d[m] -= slope[m] * d[0];
-        d[0] = 0;
-        add_products(&sum->straight, scatter_scale(K, K - 2), d[3], d);
+        double free = 1 - 1.0 / K - (squares > 0 ? d[0] * d[0] / squares : 0);
+        if (free < 1e-6) continue; /* the line goes through it */
+        sum->straight.reach += d[0] * d[0] / ((double)K * K);
+        for (int m = 3; m >= 0; m--) d[m] -= slope[m] * d[0];
+        add_products(&sum->straight, 1 / (free * K * K), d);
     }
     sum->straight.dof += K - 2;
 }
@@ -126,8 +140,9 @@ double md_losses_fold(const md_losses *l, int i, int first, int end, md_likeliho
 }
 
 /* Regresses x on the first `degree` of b, eliminating them in turn; what is left of xx, corrected
- * for its degrees of freedom. A regressor that the earlier ones explain is passed over, with slope
- * 0: u^2, when all draws are u and 1-u. */
+ * for its degrees of freedom. A regressor of which hardly anything varies beside the earlier ones
+ * is passed over, with slope 0: the second, when all draws are pairs about r and 1-r. (Evenly
+ * spread, the second and third vary 3/5 and 3/7 as much as the first.) */
 static double regress(const md_scatter *s, int degree, double slope[3]) {
     double a[4][4] = {{0}};
     bool used[3] = {false};
@@ -139,7 +154,7 @@ static double regress(const md_scatter *s, int degree, double slope[3]) {
     }
     a[3][3] = s->xx;
     for (int m = 0; m < degree; m++) {
-        used[m] = a[m][m] > 1e-9 * s->bb[m][m];
+        used[m] = a[m][m] > 0.05 * s->reach;
         if (!used[m]) continue;
         dof--;
         for (int row = m + 1; row < 4; row++) {

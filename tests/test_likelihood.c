@@ -137,6 +137,56 @@ START_TEST(the_error_of_count_is_calibrated_over_seeds) {
 }
 END_TEST
 
+/* A token costs more the more is masked, and something that depends on the canvas like chance. */
+static mdlm_status rough_predict(void *context, const int32_t *ids, int B, int T,
+                                 const int32_t *rows, int count, float *logits, mdlm_error *err) {
+    (void)context, (void)err;
+    for (int b = 0, r = 0; b < B; b++) {
+        uint32_t hash = 0, masked = 0;
+        for (int j = 0; j < T; j++) {
+            hash = hash * 31 + (uint32_t)ids[b * T + j];
+            masked += ids[b * T + j] == TABLE_MASK;
+        }
+        for (; r < count && rows[r] / T == b; r++) {
+            double chance = md_uniform((md_rng){.seed = hash}, 0, (uint32_t)(rows[r] % T));
+            double loss = 0.5 + 2.0 * masked / T + chance;
+            for (int v = 0; v < TABLE_V; v++)
+                logits[r * (TABLE_V + 1) + v] = (float)log(-expm1(-loss) / (TABLE_V - 1));
+            logits[r * (TABLE_V + 1)] = (float)-loss; /* every text is zeros */
+            logits[r * (TABLE_V + 1) + TABLE_MASK] = 9;
+        }
+    }
+    return MDLM_OK;
+}
+
+/* Mean over seeds of the squared error bar, over the mean squared error. The truth is the mean over
+ * seeds, good enough beside 300 of them. They know a mean of squares to 8%, and the bars' few
+ * degrees of freedom are many by the number of texts. */
+START_TEST(the_error_of_count_is_calibrated_with_few_draws) {
+    enum { T = 32, TEXTS = 24 };
+    static const int32_t zeros[TEXTS * T];
+    static const int draws[] = {2, 3, 4, 8};
+    int32_t lengths[TEXTS];
+    for (int i = 0; i < TEXTS; i++) lengths[i] = i % 8 ? T : T - i;
+    md_denoiser d = denoiser_of(MD_SEES_ALL);
+    d.predict = rough_predict;
+    for (int n = 0; n < 4; n++) {
+        double sum = 0, squares = 0, claimed = 0;
+        for (int s = 0; s < SEEDS; s++) {
+            md_likelihood_batch batch = {.ids = zeros, .count = TEXTS, .T = T, .lengths = lengths};
+            md_likelihood_options opt = {
+                .method = MD_METHOD_COUNT, .draws = draws[n], .batch = 64, .seed = (uint64_t)s};
+            md_likelihood_report r = estimate(&d, &opt, &batch, NULL);
+            sum += r.nats_per_token;
+            squares += r.nats_per_token * r.nats_per_token;
+            claimed += r.stderr_mc * r.stderr_mc;
+        }
+        double ratio = claimed / (squares - sum * sum / SEEDS);
+        ck_assert_msg(ratio > 0.65 && ratio < 1.5, "%d draws: ratio %g", draws[n], ratio);
+    }
+}
+END_TEST
+
 START_TEST(blocks_with_noise_of_their_own_agree_with_enumeration) {
     assert_calibrated(MD_SEES_BLOCKS, MD_METHOD_NELBO, 32, N);
     assert_calibrated(MD_SEES_BLOCKS, MD_METHOD_COUNT, 32, N);
@@ -429,6 +479,7 @@ int main(void) {
     Suite *s = suite_create("likelihood");
     add_case(s, count_agrees_with_enumeration);
     add_case(s, the_error_of_count_is_calibrated_over_seeds);
+    add_case(s, the_error_of_count_is_calibrated_with_few_draws);
     add_case(s, blocks_with_noise_of_their_own_agree_with_enumeration);
     add_case(s, one_call_serves_all_blocks_of_a_sequence);
     add_case(s, the_chain_equals_the_enumerated_value);
