@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "corpora/quality.h"
 #include "model/transformer.h"
 #include "sampler/draw.h"
 #include "tensor/ops.h"
@@ -251,6 +252,21 @@ static mdlm_status train(mdlm_error *err) {
     return status;
 }
 
+/* This file as the reference, and as the only sample. */
+static mdlm_status report_on_samples(mdlm_error *err) {
+    const char *path = SOURCE_ROOT "/tests/test_out_of_memory.c";
+    const md_quality_options options = {.order = 3};
+    md_quality_report report;
+    md_samples samples = {0};
+    md_reference *ref = NULL;
+    mdlm_status status = md_samples_read(&samples, path, err);
+    if (status == MDLM_OK) status = md_reference_files(&path, 1, 0.1, &ref, err);
+    if (status == MDLM_OK) status = md_quality_measure(&samples, ref, &options, &report, err);
+    md_reference_free(ref);
+    md_samples_release(&samples);
+    return status;
+}
+
 /* --- the tests ------------------------------------------------------------------------------- */
 
 /* Until nothing fails any more, after at least `least` failures. */
@@ -300,6 +316,11 @@ START_TEST(answers_of_a_network_of_blocks_say_so_and_leave_nothing) {
 }
 END_TEST
 
+START_TEST(a_report_on_samples_says_so_and_leaves_nothing) {
+    fail_in_turn(report_on_samples, 40);
+}
+END_TEST
+
 static void add_case(Suite *s, const char *name, const TTest *test) {
     TCase *tc = tcase_create(name);
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -314,5 +335,6 @@ int main(void) {
     add_case(s, "linear", a_linear_layer_and_its_gradients_say_so_and_leave_nothing);
     add_case(s, "steps", a_step_says_so_and_the_next_one_succeeds);
     add_case(s, "blocks", answers_of_a_network_of_blocks_say_so_and_leave_nothing);
+    add_case(s, "samples", a_report_on_samples_says_so_and_leaves_nothing);
     return suite_run(s);
 }

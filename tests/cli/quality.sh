@@ -1,6 +1,7 @@
 #!/bin/sh
 # eval --samples: the report on what a model wrote.
-. "$(dirname "$0")/helpers.inc"
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/helpers.inc"
 make_corpus corpus.txt
 train_tiny --steps 20 corpus.txt || fail "training: $(cat train.err)"
 "$mdlm" corpus tales --seed 9 --bytes 600 --quiet | head -c 600 >text
@@ -41,6 +42,27 @@ expect 0 "" "$mdlm" eval --samples ../samples.txt --reference ../corpus.txt --js
 same ../from-json out.txt "with a run and without"
 refuse 2 "keeps no corpus" "$mdlm" eval --samples ../samples.txt
 cd .. || exit 1
+
+# The script that draws speed against quality, at its smallest.
+bench=$(cd "$here/../../bench" && pwd)
+curve() {
+  CORPUS=corpus.txt MODEL=mdlm-run SAMPLERS="ancestral threshold first-hitting" SAMPLES=2 STEPS="2 8" \
+    THRESHOLDS="0 0.5" LENGTH=32 WORK=curve OUT=page "$@" sh "$bench/samplers.sh" "$mdlm"
+}
+mkdir page
+printf 'before\n<!-- table -->\nan old row\n<!-- end of table -->\nafter\n' >page/samplers.md
+expect 0 "threshold 0.5" curve env
+check "a row for each point, and one for real text" test "$(grep -c '^| [a-z]' out.txt)" -eq 7
+check "steps are those that were taken" grep -q '^| first-hitting |  | 32 | 32 | ' out.txt
+check "the table replaces the old one" test "$(sed -n '1p;$p' page/samplers.md | tr '\n' ' ')" = "before after "
+check "nothing of the old one is left" test "$(grep -c 'an old row' page/samplers.md)" -eq 0
+check "three lines or points in the plot" test "$(grep -c '<circle' page/samplers.svg)" -eq 8
+check "the plot ends" test "$(tail -n 1 page/samplers.svg)" = "</svg>"
+cp out.txt table
+expect 0 "" curve env
+same table out.txt "what was measured is kept"
+check "nothing is measured again" test ! -s err.txt
+expect 2 "other settings" curve env SAMPLES=3
 
 : >empty.txt
 printf '{"text":"a"}\n{"text":\n' >bad.jsonl
