@@ -24,6 +24,7 @@ typedef enum md_stream {
     MD_STREAM_REMASK = 9,  /* sampler: which positions */
     MD_STREAM_CORPUS = 10, /* synthetic corpora */
     MD_STREAM_NOISE = 11,  /* Gaussian noise */
+    MD_STREAM_ROOM = 12,   /* room behind an answer in fine-tuning */
 } md_stream;
 
 typedef struct md_rng {

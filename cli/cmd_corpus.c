@@ -9,6 +9,9 @@
 
 #define CORPUS_OPTIONS(X) \
     X(INT, bytes, 1000000, 1, 1e10, "how much; tales stop at the end of one") \
+    X(INT, count, 4000, 1, 8100, "questions: how many") \
+    X(INT, first_index, 0, 0, 8099, \
+      "questions: number of the first; others than the first N have numbers from N on") \
     X(TEXT, out, "", 0, 0, "file to write, in place of stdout") \
     X(INT, chain_seed, 1, 0, 9007199254740991, \
       "markov: which chain; --seed is which text of that chain") \
@@ -33,7 +36,8 @@ static mdlm_status report(const md_cli *cli, const char *name, const md_buffer *
     const corpus_options *opt = cli->settings;
     if (!cli->common.json) {
         if (*opt->out) {
-            md_cli_note(cli, "%zu bytes in '%s'; next: mdlm train %s", text->size, opt->out,
+            const char *how = strcmp(name, "questions") ? "" : "--sft ";
+            md_cli_note(cli, "%zu bytes in '%s'; next: mdlm train %s%s", text->size, opt->out, how,
                         opt->out);
         }
         return MDLM_OK;
@@ -58,6 +62,17 @@ static mdlm_status tales(const md_cli *cli, mdlm_error *err) {
     mdlm_status status = md_tales((uint64_t)cli->common.seed, opt->bytes, &text, err);
     if (status == MDLM_OK) status = deliver(opt, &text, err);
     if (status == MDLM_OK) status = report(cli, "tales", &text, NAN, err);
+    md_buffer_release(&text);
+    return status;
+}
+
+static mdlm_status questions(const md_cli *cli, mdlm_error *err) {
+    const corpus_options *opt = cli->settings;
+    md_buffer text = {0};
+    mdlm_status status =
+        md_questions((uint64_t)cli->common.seed, opt->first_index, opt->count, &text, err);
+    if (status == MDLM_OK) status = deliver(opt, &text, err);
+    if (status == MDLM_OK) status = report(cli, "questions", &text, NAN, err);
     md_buffer_release(&text);
     return status;
 }
@@ -114,15 +129,19 @@ static mdlm_status markov(const md_cli *cli, mdlm_error *err) {
 }
 
 static mdlm_status run(md_cli *cli, mdlm_error *err) {
-    static const char *const names[] = {"tales", "markov"};
+    static const char *const names[] = {"tales", "markov", "questions"};
+    static mdlm_status (*const make[])(const md_cli *, mdlm_error *) = {tales, markov, questions};
     enum { NAMES = sizeof names / sizeof *names };
     const corpus_options *opt = cli->settings;
     const char *name = md_cli_argument(cli);
-    bool is_markov = strcmp(name, "markov") == 0;
-    if (!is_markov && strcmp(name, "tales") != 0) {
+    int which = 0;
+    while (which < NAMES && strcmp(name, names[which])) which++;
+    bool is_markov = which < NAMES && make[which] == markov;
+    if (which == NAMES) {
         const char *near = md_suggest(name, names, NAMES);
         return md_fail(err, MDLM_USAGE, "unknown corpus '%s'; %s '%s'?", name,
-                       near ? "did you mean" : "did you mean 'tales' or", near ? near : "markov");
+                       near ? "did you mean" : "did you mean 'tales', 'markov' or",
+                       near ? near : "questions");
     }
     if (*opt->nll && !is_markov) {
         return md_fail(err, MDLM_USAGE, "--nll is for the markov corpus, whose law is known");
@@ -130,7 +149,7 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
     if (cli->common.json && !*opt->out && !*opt->nll) {
         return md_fail(err, MDLM_USAGE, "--json needs --out: stdout cannot hold text and JSON");
     }
-    return is_markov ? markov(cli, err) : tales(cli, err);
+    return make[which](cli, err);
 }
 
 static const md_cli_section sections[] = {{"Corpus", table}, {NULL, NULL}};
@@ -138,11 +157,15 @@ static const md_option_alias aliases[] = {{"-o", "out"}, {NULL, NULL}};
 
 const md_command md_cmd_corpus = {
     .name = "corpus",
-    .arguments = "tales|markov",
-    .summary = "Write a synthetic corpus: tales (simple English) or markov (known entropy).",
+    .arguments = "tales|markov|questions",
+    .summary =
+        "Write a synthetic corpus: tales (simple English), markov (known entropy), questions "
+        "(sums, for fine-tuning).",
     .examples = "  mdlm corpus tales --bytes 2000000 --out tales.txt\n"
                 "  mdlm corpus markov --seed 2 --out other.txt     another text of the same chain\n"
-                "  mdlm corpus markov --nll other.txt              its -log p, exactly\n",
+                "  mdlm corpus markov --nll other.txt              its -log p, exactly\n"
+                "  mdlm corpus questions --out questions.jsonl     sums and answers, for --sft\n"
+                "  mdlm corpus questions --first-index 4000 --count 500 --out held-out.jsonl\n",
     .notes = "markov: an order-1 chain over a..p, drawn from --chain-seed; --seed draws\n"
              "the text. Texts of one --chain-seed follow one law: train on --seed 1, evaluate on\n"
              "--seed 2.\n",

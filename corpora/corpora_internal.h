@@ -5,7 +5,9 @@
  *     jsonl.c     bytes -> the values, and the documents, of a .jsonl file
  *     reader.c    files -> documents in pieces of at most MD_PIECE_BYTES
  *     survey.c    a pass over the documents: sizes, hashes, who goes to validation
- *     pack.c      a second pass: token ids into the two parts of a folder
+ *     pack.c      a second pass: token ids of text
+ *     pairs.c     the same for prompts and answers, in one pass
+ *     packing.c   token ids into the two parts of a folder
  *     manifest.c  corpus.json, written and checked
  *     corpus.c    a packed folder, mapped
  *     loader.c    training sequences in a reproducible order
@@ -16,6 +18,7 @@
 #include <zlib.h>
 
 #include "base/buffer.h"
+#include "base/file.h"
 #include "corpora/corpus.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -142,6 +145,38 @@ mdlm_status md_survey(const char *const *paths, size_t count, const md_pack_opti
  * document number `document`, and `at` bytes of text came before it in all. */
 size_t md_split_head(const md_split *split, const md_piece *piece, int64_t document, int64_t at);
 void md_split_release(md_split *split);
+
+/* --- packing ---------------------------------------------------------------------------------- */
+
+typedef struct md_packed_part {
+    md_writer *ids, *documents;
+    md_part_stats stats;
+} md_packed_part;
+
+/* A folder being written. */
+typedef struct md_packing { /* init with {0} */
+    const char *folder;     /* borrowed */
+    size_t made_from;       /* length of the first prefix of it that did not exist; 0: none */
+    int id_bits;
+    int64_t vocab;
+    md_packed_part parts[2];
+    bool whole; /* committed */
+} md_packing;
+
+/* MDLM_USAGE for a val_fraction out of range. */
+mdlm_status md_pack_options_check(const md_pack_options *opt, mdlm_error *err);
+mdlm_status md_packing_open(md_packing *p, const char *folder, const md_tokenizer *tok,
+                            mdlm_error *err);
+/* Begins a document, and adds ids (which must lie in the vocabulary) to it. Bytes of text are for
+ * the caller to count in parts[].stats. */
+mdlm_status md_packing_document(md_packing *p, md_part part, mdlm_error *err);
+mdlm_status md_packing_ids(md_packing *p, md_part part, const int32_t *ids, size_t count,
+                           mdlm_error *err);
+md_corpus_stats md_packing_stats(const md_packing *p);
+/* `manifest` becomes corpus.json; NULL (no memory for it) is MDLM_RUNTIME. */
+mdlm_status md_packing_commit(md_packing *p, const cJSON *manifest, mdlm_error *err);
+/* Removes what a packing that was not committed has made. */
+void md_packing_release(md_packing *p);
 
 /* --- manifest --------------------------------------------------------------------------------- */
 

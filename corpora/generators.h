@@ -1,8 +1,10 @@
 /* corpora/generators.h: text made by a program.
  *
- * tales   short stories from a grammar: simple English that a small model learns in minutes.
- * markov  an order-1 Markov source over 16 letters, whose entropy rate is known exactly, so that
- *         an evaluation can be checked against the truth.
+ * tales      short stories from a grammar: simple English that a small model learns in minutes.
+ * markov     an order-1 Markov source over 16 letters, whose entropy rate is known exactly, so that
+ *            an evaluation can be checked against the truth.
+ * questions  sums with their answers, as lines of JSON for fine-tuning: all distinct, so that a
+ *            model can be asked what it was not taught.
  */
 #ifndef MD_CORPORA_GENERATORS_H
 #define MD_CORPORA_GENERATORS_H
@@ -30,5 +32,14 @@ mdlm_status md_markov_text(const md_markov *chain, uint64_t seed, int64_t bytes,
  * names the first byte that is not a symbol. */
 mdlm_status md_markov_nll(const md_markov *chain, const char *text, size_t bytes, double *nats,
                           mdlm_error *err);
+
+/* "What is 47 + 38?" for all pairs of two-digit numbers, each once, in an order drawn from the
+ * seed. Questions of different numbers are different, so those from `count` on were not among the
+ * first `count`. */
+enum { MD_QUESTIONS = 90 * 90 };
+/* Appends questions first .. first + count - 1 as lines {"prompt": ..., "response": ...}.
+ * MDLM_USAGE when there are not so many. */
+mdlm_status md_questions(uint64_t seed, int64_t first, int64_t count, md_buffer *out,
+                         mdlm_error *err);
 
 #endif
