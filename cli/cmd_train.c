@@ -22,11 +22,11 @@ typedef struct screen {
 } screen;
 
 /* "2.675 nats/byte (3.859 bits)", or "-" while unknown. */
-static void nelbo_text(double nats, char out[64]) {
+static void nelbo_text(double nats, const char *per, char out[64]) {
     if (!isfinite(nats))
         snprintf(out, 64, "-");
     else
-        snprintf(out, 64, "%.3f nats/byte (%.3f bits)", nats, nats / NATS_PER_BIT);
+        snprintf(out, 64, "%.3f nats/%s (%.3f bits)", nats, per, nats / NATS_PER_BIT);
 }
 
 static void place_text(const md_train_event *e, char out[64]) {
@@ -47,15 +47,15 @@ static mdlm_status live_line(const md_train_event *e, md_buffer *out, mdlm_error
     if (isfinite(e->val_nelbo)) MD_TRY(md_buffer_printf(out, err, "  val %.3f", e->val_nelbo));
     /* what 80 columns cut off comes last */
     double shown = isfinite(e->val_nelbo) ? e->val_nelbo : e->train_nelbo;
-    return md_buffer_printf(out, err, " nats/byte  %s tok/s  %.3f bits/byte", rate,
-                            shown / NATS_PER_BIT);
+    return md_buffer_printf(out, err, " nats/%s  %s tok/s  %.3f bits/%s", e->per, rate,
+                            shown / NATS_PER_BIT, e->per);
 }
 
 static mdlm_status plain_line(const md_train_event *e, md_buffer *out, mdlm_error *err) {
     char place[64], rate[MD_SHORT_TEXT], eta[MD_SHORT_TEXT], train[64], val[64];
     place_text(e, place);
-    nelbo_text(e->train_nelbo, train);
-    nelbo_text(e->val_nelbo, val);
+    nelbo_text(e->train_nelbo, e->per, train);
+    nelbo_text(e->val_nelbo, e->per, val);
     md_quantity_text(e->tokens_per_second, rate);
     md_duration_text(e->eta, eta);
     return md_buffer_printf(out, err, "%s: train %s, val %s%s, %s tokens/s, %s to go", place, train,
@@ -120,6 +120,15 @@ static int on_event(void *user, const md_train_event *e) {
     return md_cli_signal();
 }
 
+/* "val", "answer token" to "val_nelbo_nats_per_answer_token". */
+static void put_nelbo(md_json_line *line, const char *which, const char *per, double nats) {
+    char key[96];
+    snprintf(key, sizeof key, "%s_nelbo_nats_per_%s", which, per);
+    for (char *c = key; *c; c++)
+        if (*c == ' ') *c = '_';
+    md_json_put_real(line, key, nats);
+}
+
 static mdlm_status print_json(const md_cli *cli, const md_train_result *r, mdlm_error *err) {
     md_json_line line;
     md_json_begin(&line);
@@ -128,8 +137,8 @@ static mdlm_status print_json(const md_cli *cli, const md_train_result *r, mdlm_
     md_json_put_int(&line, "tokens", r->tokens);
     md_json_put_real(&line, "seconds", r->seconds);
     md_json_put_real(&line, "tokens_per_second", r->tokens_per_second);
-    md_json_put_real(&line, "train_nelbo_nats_per_byte", r->train_nelbo);
-    md_json_put_real(&line, "val_nelbo_nats_per_byte", r->val_nelbo);
+    put_nelbo(&line, "train", r->per, r->train_nelbo);
+    put_nelbo(&line, "val", r->per, r->val_nelbo);
     md_json_put_int(&line, "peak_rss_bytes", r->peak_rss_bytes);
     md_json_put_string(&line, "run", cli->run);
     return md_json_end(&line, err);
@@ -137,8 +146,8 @@ static mdlm_status print_json(const md_cli *cli, const md_train_result *r, mdlm_
 
 static void print_summary(const md_cli *cli, const md_train_result *r) {
     char train[64], val[64], seconds[MD_SHORT_TEXT], tokens[MD_SHORT_TEXT], rate[MD_SHORT_TEXT];
-    nelbo_text(r->train_nelbo, train);
-    nelbo_text(r->val_nelbo, val);
+    nelbo_text(r->train_nelbo, r->per, train);
+    nelbo_text(r->val_nelbo, r->per, val);
     md_duration_text(r->seconds, seconds);
     md_quantity_text((double)r->tokens, tokens);
     md_quantity_text(r->tokens_per_second, rate);
@@ -156,7 +165,12 @@ static mdlm_status report(const md_cli *cli, const md_train_result *r, mdlm_erro
         MD_GOTO(done, status, md_cli_run_flag(cli, &next, err));
         MD_GOTO(done, status, md_buffer_text(&next, "\n", err));
     }
-    MD_GOTO(done, status, md_buffer_text(&next, "to let it write: mdlm generate --blocks 8", err));
+    const md_train_settings *settings = cli->settings;
+    MD_GOTO(done, status,
+            md_buffer_text(&next,
+                           settings->sft ? "to talk to it:    mdlm chat"
+                                         : "to let it write: mdlm generate --blocks 8",
+                           err));
     MD_GOTO(done, status, md_cli_run_flag(cli, &next, err));
     md_cli_note(cli, "%s", next.data);
     if (cli->common.json) status = print_json(cli, r, err);

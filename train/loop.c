@@ -2,6 +2,7 @@
 #include "train/loop.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -64,6 +65,7 @@ static void emit(run *r, md_train_event_kind kind, const char *text, bool best) 
                         .text = text,
                         .step = r->now.step,
                         .steps = r->set->time > 0 ? 0 : r->set->steps,
+                        .per = r->task->per,
                         .progress = p,
                         .seconds = r->now.seconds,
                         .eta = left > 0 ? left : 0,
@@ -242,6 +244,12 @@ static md_metrics_row metrics_row(const run *r) {
                             .tokens_per_second = r->rate};
 }
 
+static mdlm_status plot(run *r) {
+    char unit[64];
+    snprintf(unit, sizeof unit, "nats per %s", r->task->per);
+    return md_metrics_plot(r->metrics, unit, r->err);
+}
+
 static mdlm_status validate_average(run *r, bool *best, md_buffer *note) {
     MD_TRY(r->task->validate(r->task->context, false, &r->last_val, r->err));
     if (!isfinite(r->last_val))
@@ -266,7 +274,7 @@ static mdlm_status validate(run *r) {
     MD_GOTO(done, status, md_metrics_val(r->metrics, &row, r->err));
     emit(r, MD_EVENT_EVAL, NULL, best);
     if (note.data) emit(r, MD_EVENT_NOTE, note.data, false);
-    status = md_metrics_plot(r->metrics, r->task->unit_name, r->err);
+    status = plot(r);
 done:
     md_buffer_release(&note);
     return status;
@@ -332,6 +340,7 @@ static mdlm_status conclude(run *r, md_train_result *out) {
                              .steps = r->now.step,
                              .tokens = r->now.tokens,
                              .seconds = r->now.seconds,
+                             .per = r->task->per,
                              .train_nelbo = train_nelbo(r),
                              .val_nelbo = r->now.best,
                              .stopped = !complete};
@@ -342,7 +351,7 @@ static mdlm_status conclude(run *r, md_train_result *out) {
     }
     if (!isfinite(out->val_nelbo)) out->val_nelbo = NAN;
     out->peak_rss_bytes = md_peak_rss();
-    return md_metrics_plot(r->metrics, r->task->unit_name, r->err);
+    return plot(r);
 }
 
 static mdlm_status lr_kind(const char *name, md_lr_kind *out, mdlm_error *err) {

@@ -15,7 +15,7 @@ typedef struct md_task {
     int micro_batches;       /* in a step: loss is asked for each */
     int64_t tokens_per_step; /* over all micro-batches; counted in reports */
     double unit;             /* a loss times this is in the unit of reports (nats per byte) */
-    const char *unit_name;   /* "nats per byte" */
+    const char *per;         /* nats per what: "byte" */
 
     /* Builds the loss of one micro-batch on the tape (begun, recording). The losses of a step's
      * micro-batches add up to the step's loss. Steps count from 1. */

@@ -64,5 +64,5 @@ md_sequences md_packed_text_sequences(md_packed_text *p) {
                           .read = read_sequences,
                           .validate = validate,
                           .unit = train.bytes > 0 ? (double)train.tokens / (double)train.bytes : 1,
-                          .unit_name = "nats per byte"};
+                          .per = "byte"};
 }

@@ -104,6 +104,18 @@ static int64_t choose_steps(const md_corpus_stats *stats, const md_model_config 
     return steps < 200 ? 200 : (int64_t)steps;
 }
 
+void md_plan_pairs(md_train_settings *s, md_options *o, const md_corpus_stats *stats) {
+    enum { STEP_TOKENS = 4096, SMALLEST = 8, LARGEST = 128, SEEN = 200000 };
+    int64_t pairs = stats->train.documents / 2, batch = SMALLEST;
+    if (pairs < 1) return; /* an error that has its own words */
+    while (batch < LARGEST && 2 * batch * stats->train.tokens <= STEP_TOKENS * pairs) batch *= 2;
+    choose(o, "batch_size", &s->batch_size, batch);
+    if (s->time > 0) return;
+    double passes = fmin(60, fmax(3, (double)SEEN / (double)pairs));
+    double steps = ceil(passes * (double)pairs / (double)(s->batch_size * s->accum));
+    choose(o, "steps", &s->steps, steps < 50 ? 50 : (int64_t)steps);
+}
+
 static void choose_rate(md_options *o, const char *name, double *value, double chosen) {
     if (*value > 0) return;
     *value = chosen;
@@ -136,11 +148,25 @@ static mdlm_status describe_objective(const md_train_settings *s, const md_model
     return md_buffer_printf(out, err, "objective: %s, %d tokens a block\n", title, c->block_length);
 }
 
+static mdlm_status describe_pairs(const md_train_settings *s, const md_corpus_stats *stats,
+                                  md_buffer *out, mdlm_error *err) {
+    double per_step = (double)(s->batch_size * s->accum);
+    if (s->time > 0) {
+        return md_buffer_printf(out, err, "length: %.0f s of training, %.0f pairs a step\n",
+                                s->time, per_step);
+    }
+    double passes = (double)s->steps * per_step / (double)(stats->train.documents / 2);
+    return md_buffer_printf(out, err,
+                            "length: %lld steps of %.0f pairs, %.1f passes over the pairs\n",
+                            (long long)s->steps, per_step, passes);
+}
+
 static mdlm_status describe_length(const md_train_settings *s, const md_model_config *c,
                                    const md_corpus_stats *stats, md_buffer *out, mdlm_error *err) {
     double per_step = (double)(s->batch_size * s->accum * s->seq_len);
     MD_TRY(md_buffer_printf(out, err, "model: %.2f M parameters\n",
                             (double)md_model_config_parameters(c) / 1e6));
+    if (s->sft) return describe_pairs(s, stats, out, err);
     if (s->time > 0) {
         return md_buffer_printf(out, err, "length: %.0f s of training, %.0f tokens a step\n",
                                 s->time, per_step);
@@ -158,10 +184,11 @@ mdlm_status md_plan_describe(const md_train_settings *s, const md_options *o,
     const md_part_stats *parts[] = {&stats->train, &stats->val};
     const char *const names[] = {"train", "validate"};
     for (int i = 0; i < 2; i++) {
-        MD_TRY(md_buffer_printf(out, err, "%s: %lld bytes, %lld tokens, %lld document%s\n",
-                                names[i], (long long)parts[i]->bytes, (long long)parts[i]->tokens,
-                                (long long)parts[i]->documents,
-                                parts[i]->documents == 1 ? "" : "s"));
+        int64_t count = s->sft ? parts[i]->documents / 2 : parts[i]->documents;
+        MD_TRY(md_buffer_printf(out, err, "%s: %lld bytes, %lld tokens, %lld %s%s\n", names[i],
+                                (long long)parts[i]->bytes, (long long)parts[i]->tokens,
+                                (long long)count, s->sft ? "pair" : "document",
+                                count == 1 ? "" : "s"));
     }
     MD_TRY(md_buffer_printf(out, err, "vocabulary: %d (%s)\n", c->vocab, s->tokenizer));
     MD_TRY(describe_objective(s, c, out, err));

@@ -25,6 +25,10 @@ mdlm_status md_plan_objective(md_train_settings *s, md_options *o, md_model_conf
 void md_plan_training(md_train_settings *s, md_options *o, const md_corpus_stats *stats,
                       const md_model_config *config);
 
+/* The same for the batch and the steps of fine-tuning on pairs (two documents each), before the
+ * other two: as many tokens a step as elsewhere, and some passes over the pairs. */
+void md_plan_pairs(md_train_settings *s, md_options *o, const md_corpus_stats *stats);
+
 /* Several lines for people: corpus, tokenizer, model, training, and where each setting came from.
  */
 mdlm_status md_plan_describe(const md_train_settings *s, const md_options *o,

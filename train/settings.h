@@ -25,7 +25,14 @@
     X(FLAG, nfc, false, 0, 0, "normalise text to NFC (with bpe)") \
     X(CHOICE, pack, "wrap", 0, 0, "wrap: sequences run through the ends of documents") \
     X(TEXT, val, "", 0, 0, "file or folder to validate on, in place of a part of the corpus") \
-    X(REAL, val_fraction, 0.1, 0, 0.9, "share of the corpus kept for validation")
+    X(REAL, val_fraction, 0.1, 0, 0.9, "share of the corpus kept for validation") \
+    X(FLAG, sft, false, 0, 0, \
+      "fine-tune: FILE is JSON lines with \"prompt\" and \"response\", or \"messages\"; usually " \
+      "with --init") \
+    X(CHOICE, sft_padding, "auto", 0, 0, \
+      "auto|tail|exclude|count: what follows an answer: end-of-text over a room that varies; " \
+      "nothing; end-of-text to the longest pair, which counts as answer (LLaDA); auto: tail, or " \
+      "exclude with --objective ar")
 
 #define MD_TRAINING_SETTINGS(X) \
     X(INT, steps, 0, 1, 1e12, "optimizer steps") \

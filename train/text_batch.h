@@ -52,8 +52,12 @@ typedef struct md_sequences {
     /* What md_task.validate reports of a model, in nats per token times `unit`. NULL: nothing. */
     mdlm_status (*validate)(void *context, const md_denoiser *model, bool thorough, double *value,
                             mdlm_error *err);
-    double unit;           /* nats per token of training times this are in the unit of reports */
-    const char *unit_name; /* "nats per byte" */
+    /* A canvas to show what the model writes: the ids that stand at its beginning, their number in
+     * *given; returns its length, 0 when it is longer than `room`. NULL: an empty canvas. */
+    int (*ask)(void *context, int64_t number, int32_t *ids, int room, int *given);
+    int usual_length; /* tokens of a sequence on average; 0: seq_len */
+    double unit;      /* nats per token of training times this are in the unit of reports */
+    const char *per;  /* nats per what: "byte" */
 } md_sequences;
 
 #endif

@@ -10,13 +10,17 @@
 static const char CLIP_KEY[] = "noise_clip";
 enum { MICRO_TOKENS = 1024, SAMPLE_TOKENS = 96, SAMPLE_STEPS = 48 };
 
+static int usual_length(const md_text_task *t) {
+    return t->data.usual_length > 0 ? t->data.usual_length : t->seq_len;
+}
+
 /* The smallest divisor of the batch that has enough tokens. By the shape alone: the order in which
  * gradients are summed must not depend on the machine. */
 static int sequences_at_once(const md_text_task *t) {
-    int64_t least = 5 * (int64_t)md_transformer_config(t->net)->dim;
+    int64_t least = 5 * (int64_t)md_transformer_config(t->net)->dim, usual = usual_length(t);
     if (least < MICRO_TOKENS) least = MICRO_TOKENS;
     for (int n = 1; n < t->batch; n++)
-        if (t->batch % n == 0 && (int64_t)n * t->seq_len >= least) return n;
+        if (t->batch % n == 0 && (int64_t)n * usual >= least) return n;
     return t->batch;
 }
 
@@ -108,8 +112,13 @@ static mdlm_status sample(void *context, int64_t step, md_buffer *text, mdlm_err
     md_text_task *t = context;
     int32_t ids[SAMPLE_TOKENS];
     uint8_t given[SAMPLE_TOKENS] = {0};
-    int length = t->seq_len < SAMPLE_TOKENS ? t->seq_len : SAMPLE_TOKENS;
-    for (int i = 0; i < length; i++) ids[i] = md_tokenizer_mask(t->tokenizer);
+    int length = t->seq_len < SAMPLE_TOKENS ? t->seq_len : SAMPLE_TOKENS, asked = 0;
+    if (t->data.ask) length = t->data.ask(t->data.context, step, ids, SAMPLE_TOKENS, &asked);
+    if (length == 0) return MDLM_OK;
+    for (int i = 0; i < length; i++) {
+        given[i] = i < asked;
+        if (!given[i]) ids[i] = md_tokenizer_mask(t->tokenizer);
+    }
     md_transformer_view view = {.net = t->net, .tape = t->tape};
     md_denoiser denoiser = md_transformer_denoiser(&view);
     md_sampler_options o = md_sampler_defaults();
@@ -125,7 +134,10 @@ static mdlm_status sample(void *context, int64_t step, md_buffer *text, mdlm_err
     md_canvas canvas = {.ids = ids, .given = given, .samples = 1, .length = length};
     MD_TRY(md_sampler_run(&denoiser, &process, &o, &canvas, NULL, err));
     size_t first = text->size;
-    MD_TRY(md_tokenizer_decode(t->tokenizer, ids, (size_t)length, text, err));
+    int end = asked; /* an answer is over at end-of-text; other text goes on */
+    while (end < length && (!t->data.ask || ids[end] != md_tokenizer_end_of_text(t->tokenizer)))
+        end++;
+    MD_TRY(md_tokenizer_decode(t->tokenizer, ids, (size_t)end, text, err));
     for (size_t i = first; i < text->size; i++) {
         if (text->data[i] == '\n') text->data[i] = ' '; /* it is shown as a line */
     }
@@ -162,9 +174,9 @@ md_task md_text_task_view(md_text_task *t) {
     return (md_task){.context = t,
                      .params = md_transformer_params(t->net),
                      .micro_batches = t->parts,
-                     .tokens_per_step = md_text_task_sequences(t) * t->seq_len,
+                     .tokens_per_step = md_text_task_sequences(t) * usual_length(t),
                      .unit = t->data.unit,
-                     .unit_name = t->data.unit_name,
+                     .per = t->data.per,
                      .loss = loss,
                      .validate = validate,
                      .adapt = adapt,

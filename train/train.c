@@ -1,6 +1,7 @@
 /* train/train.c: from a request to a trained run folder. */
 #include "train/train.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +12,8 @@
 #include "train/plan.h"
 #include "train/run.h"
 #include "train/run_folder.h"
+#include "train/sft.h"
+#include "tokenizer/chat.h"
 #include "train/text_task.h"
 
 /* Everything that one training holds. */
@@ -31,13 +34,15 @@ typedef struct session {
     md_corpus *corpus;
     md_transformer *net;
     md_model_config config;
-    md_packed_text text;
+    md_packed_text text; /* or, with --sft: */
+    md_sft sft;
     md_text_task task;
     bool stopped; /* by the callback, while packing */
 } session;
 
 static void release(session *s) {
     md_text_task_release(&s->task);
+    md_sft_release(&s->sft);
     md_transformer_free(s->net);
     md_corpus_close(s->corpus);
     md_tokenizer_free(s->tokenizer);
@@ -107,6 +112,11 @@ static mdlm_status make_tokenizer(session *s) {
                        "file",
                        name);
     if (!chars && !bpe) return md_tokenizer_load(name, &s->tokenizer, s->err);
+    if (s->set->sft)
+        return md_fail(s->err, MDLM_USAGE,
+                       "--tokenizer %s learns from text: with --sft give --init MODEL, or a "
+                       "tokenizer.json",
+                       name);
     md_reader *reader = NULL;
     MD_TRY(md_reader_open(s->request.paths, s->request.path_count, &reader, s->err));
     md_bpe_options bpe_options = {.vocab_size = (int)s->set->vocab_size, .nfc = s->set->nfc};
@@ -120,21 +130,44 @@ static mdlm_status make_tokenizer(session *s) {
 
 static mdlm_status pack_corpus(session *s) {
     md_pack_options pack = md_pack_defaults();
-    md_corpus_stats stats;
     pack.val_fraction = s->set->val_fraction;
     pack.val_file = *s->set->val ? s->set->val : NULL;
     pack.on_progress = show_packing;
     pack.user = s;
     char *data = md_path_join(s->staging, "data", s->err);
     if (!data) return MDLM_RUNTIME;
-    mdlm_status status = md_corpus_pack(s->request.paths, s->request.path_count, s->tokenizer,
-                                        &pack, data, &stats, s->err);
+    const char *const *paths = s->request.paths;
+    size_t count = s->request.path_count;
+    mdlm_status status =
+        s->set->sft ? md_pairs_pack(paths, count, s->tokenizer, &pack, data, s->err)
+                    : md_corpus_pack(paths, count, s->tokenizer, &pack, data, NULL, s->err);
     if (status == MDLM_OK) status = md_corpus_open(data, &s->corpus, s->err);
     md_free(data);
     return status;
 }
 
+/* What does not fit is left out, aloud. */
+static mdlm_status open_pairs(session *s) {
+    const md_sft_options options = {
+        .padding = md_sft_padding_for(s->set->sft_padding, s->config.sight),
+        .seq_len = s->config.seq_len,
+        .block = s->config.sight == MD_SEES_BLOCKS ? s->config.block_length : 1,
+        .seed = s->request.seed};
+    MD_TRY(md_sft_init(&s->sft, s->corpus, s->tokenizer, &options, s->err));
+    int64_t skipped = s->sft.skipped[MD_PART_TRAIN] + s->sft.skipped[MD_PART_VAL];
+    if (skipped == 0) return MDLM_OK;
+    char text[160];
+    snprintf(text, sizeof text, "%lld pairs of more than %d tokens are left out",
+             (long long)skipped, s->config.seq_len);
+    md_train_event e = {.kind = MD_EVENT_NOTE, .text = text};
+    if (s->request.on_event(s->request.user, &e))
+        return md_fail(s->err, MDLM_CANCELLED, "stopped before the first step");
+    return MDLM_OK;
+}
+
+/* Whether there is enough to train and to validate on. */
 static mdlm_status check_parts(session *s) {
+    if (s->set->sft) return open_pairs(s);
     int64_t train = md_corpus_tokens(s->corpus, MD_PART_TRAIN);
     int64_t val = md_corpus_tokens(s->corpus, MD_PART_VAL);
     const char *name = s->request.path_count ? s->request.paths[0] : s->request.run;
@@ -196,7 +229,9 @@ static mdlm_status inherit_objective(session *s) {
 
 /* The shape: from --init's config.json, or planned. */
 static mdlm_status shape_model(session *s) {
-    int64_t bytes = md_corpus_get_stats(s->corpus).train.bytes;
+    md_corpus_stats stats = md_corpus_get_stats(s->corpus);
+    int64_t bytes = stats.train.bytes;
+    if (s->set->sft) md_plan_pairs(s->set, s->request.options, &stats);
     if (*s->set->init) {
         md_model_config planned; /* for the batch size */
         MD_TRY(md_model_config_load(s->set->init, &s->config, s->err));
@@ -258,6 +293,8 @@ static mdlm_status start_run(session *s) {
     MD_TRY(md_run_check_free(s->request.run, s->set->overwrite, s->err));
     MD_TRY(md_run_stage(s->request.run, &s->staging, s->err));
     MD_TRY(make_tokenizer(s));
+    if (s->set->sft && !md_tokenizer_template(s->tokenizer))
+        MD_TRY(md_tokenizer_set_template(s->tokenizer, md_chat_plain_template, s->err));
     MD_TRY(pack_corpus(s));
     MD_TRY(shape_model(s));
     MD_TRY(check_parts(s));
@@ -304,13 +341,15 @@ static mdlm_status reopen_run(session *s) {
 static mdlm_status make_task(session *s) {
     const md_objective *objective = md_objective_find(s->set->objective);
     MD_BUG_IF(!objective);
-    MD_TRY(md_packed_text_init(&s->text, s->corpus, s->tokenizer, s->config.seq_len,
-                               s->request.seed, s->err));
-    s->text.short_batches = objective->short_batches;
+    if (!s->set->sft) {
+        MD_TRY(md_packed_text_init(&s->text, s->corpus, s->tokenizer, s->config.seq_len,
+                                   s->request.seed, s->err));
+        s->text.short_batches = objective->short_batches;
+    }
     s->task = (md_text_task){
         .net = s->net,
         .tokenizer = s->tokenizer,
-        .data = md_packed_text_sequences(&s->text),
+        .data = s->set->sft ? md_sft_sequences(&s->sft) : md_packed_text_sequences(&s->text),
         .objective = objective,
         .tape = s->tape,
         .run = s->request.run,

@@ -26,7 +26,7 @@ typedef enum md_train_event_kind {
     MD_EVENT_NOTE,   /* text: something to know (a skipped step, an old checkpoint refused) */
 } md_train_event_kind;
 
-/* Numbers are valid for STEP and EVAL events. NELBO in nats per byte; NAN while unknown. */
+/* Numbers are valid for STEP and EVAL events. NELBO in nats per `per`; NAN while unknown. */
 typedef struct md_train_event {
     md_train_event_kind kind;
     const char *text;
@@ -36,6 +36,7 @@ typedef struct md_train_event {
     double seconds;           /* of training so far, earlier parts of the run included */
     double eta;               /* seconds to go */
     double tokens_per_second; /* over the last few seconds */
+    const char *per;          /* "byte"; fine-tuning: "answer token" */
     double train_nelbo;       /* smoothed */
     double val_nelbo;
     bool best;
@@ -63,7 +64,8 @@ typedef struct md_train_request {
 typedef struct md_train_result {
     int64_t parameters, steps, tokens; /* tokens seen, this call and earlier parts of the run */
     double seconds, tokens_per_second; /* of training proper: evaluation and saving excluded */
-    double train_nelbo, val_nelbo;     /* nats per byte; val_nelbo is the best one's EMA weights */
+    const char *per;                   /* "byte"; fine-tuning: "answer token" */
+    double train_nelbo, val_nelbo;     /* nats per that; val_nelbo is the best one's EMA weights */
     int64_t peak_rss_bytes;
     bool stopped; /* by the callback or stop_at, before the planned end */
 } md_train_result;
