@@ -1,16 +1,20 @@
-/* cli/cmd_eval.c: `mdlm eval`: the likelihood of a text under a model (eval_text.c), or a report on
- * what a model wrote (eval_samples.c). */
+/* cli/cmd_eval.c: `mdlm eval`: the likelihood of a text under a model (eval_text.c), a report on
+ * what a model wrote (eval_samples.c), or on how it answers (eval_answers.c). */
 #include "cli/commands.h"
+#include "cli/eval_answers.h"
+#include "cli/signals.h"
 #include "cli/eval_samples.h"
 #include "cli/eval_text.h"
 
 typedef struct eval_options {
     md_eval_text_options text; /* first, so that its table fits */
     MD_EVAL_SAMPLES_OPTIONS(MD_OPTION_FIELD)
+    MD_EVAL_ANSWERS_OPTIONS(MD_OPTION_FIELD)
 } eval_options;
 
 #define MD_OPTION_STRUCT eval_options
 static const md_option samples_table[] = {MD_EVAL_SAMPLES_OPTIONS(MD_OPTION_ROW){0}};
+static const md_option answers_table[] = {MD_EVAL_ANSWERS_OPTIONS(MD_OPTION_ROW){0}};
 #undef MD_OPTION_STRUCT
 
 static mdlm_status report_samples(const md_cli *cli, mdlm_error *err) {
@@ -25,8 +29,27 @@ static mdlm_status report_samples(const md_cli *cli, mdlm_error *err) {
     return md_eval_samples(cli, &opt, err);
 }
 
+static mdlm_status judge_answers(const md_cli *cli, mdlm_error *err) {
+    const eval_options *o = cli->settings;
+    if (md_cli_argument(cli) || *o->samples) {
+        return md_fail(err, MDLM_USAGE, "--answers takes the place of '%s'",
+                       md_cli_argument(cli) ? md_cli_argument(cli) : "--samples");
+    }
+    md_eval_answers_options opt = {.answers = o->answers,
+                                   .sampler = o->sampler,
+                                   .steps = o->steps,
+                                   .blocks = o->blocks,
+                                   .temperature = o->temperature,
+                                   .room = o->room,
+                                   .items = o->text.items,
+                                   .batch_size = o->text.batch_size};
+    md_cli_signals_catch();
+    return md_eval_answers(cli, &opt, err);
+}
+
 static mdlm_status run(md_cli *cli, mdlm_error *err) {
     const eval_options *given = cli->settings;
+    if (*given->answers) return judge_answers(cli, err);
     if (*given->samples) return report_samples(cli, err);
     if (*given->reference) {
         return md_fail(err, MDLM_USAGE, "--reference needs --samples FILE, the texts to compare");
@@ -34,11 +57,16 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
     return md_eval_text(cli, &given->text, err);
 }
 
-static const md_cli_section sections[] = {
-    {"Evaluation", md_eval_text_table}, {"Samples", samples_table}, {NULL, NULL}};
+static const md_cli_section sections[] = {{"Evaluation", md_eval_text_table},
+                                          {"Samples", samples_table},
+                                          {"Answers", answers_table},
+                                          {NULL, NULL}};
 
-static const md_option_alias aliases[] = {
-    {"--draws", "mc"}, {"-c", "window"}, {"--ctx-size", "window"}, {NULL, NULL}};
+static const md_option_alias aliases[] = {{"--draws", "mc"},
+                                          {"-c", "window"},
+                                          {"--ctx-size", "window"},
+                                          {"--temp", "temperature"},
+                                          {NULL, NULL}};
 
 const md_command md_cmd_eval = {
     .name = "eval",
@@ -52,7 +80,8 @@ const md_command md_cmd_eval = {
                 "  mdlm eval other.txt --compare run2   two models on the same masks\n"
                 "  mdlm eval corpus.txt --split all --json\n"
                 "  mdlm generate --num-samples 64 --json > out.jsonl\n"
-                "  mdlm eval --samples out.jsonl --reference corpus.txt   what was written\n",
+                "  mdlm eval --samples out.jsonl --reference corpus.txt   what was written\n"
+                "  mdlm eval --answers held-out.jsonl     a fine-tuned model's answers\n",
     .notes = "The bound is in nats; +- is a standard error: of the drawn masks, which more --mc "
              "make smaller,\nand of the documents, which a larger text makes smaller.\n"
              "--samples needs no model: it reports entropy, distinct n-grams, novelty against the "
