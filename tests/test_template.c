@@ -304,6 +304,7 @@ static void teardown(void) {
 int main(void) {
     Suite *s = suite_create("template");
     TCase *c = tcase_create("templates");
+    tcase_set_timeout(c, 60);
     tcase_add_checked_fixture(c, NULL, teardown);
     tcase_add_test(c, lladas_template_gives_what_jinja_gives);
     tcase_add_test(c, chatml_asks_for_an_answer_only_when_told_to);

@@ -16,7 +16,7 @@ enum {
     MD_TEMPLATE_SOURCE = 1 << 20, /* bytes */
     MD_TEMPLATE_DEPTH = 100,      /* of statements and expressions in one another */
     MD_TEMPLATE_CHAIN = 1000,     /* nodes below nodes, operators in a row included */
-    MD_TEMPLATE_STEPS = 1 << 22,  /* nodes evaluated in a rendering */
+    MD_TEMPLATE_STEPS = 1 << 20,  /* nodes evaluated in a rendering */
     MD_TEMPLATE_BYTES = 1 << 26,  /* of strings made in a rendering, the output included */
     MD_TEMPLATE_NAMES = 64        /* variables set at a time */
 };
