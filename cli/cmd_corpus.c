@@ -158,9 +158,7 @@ static const md_option_alias aliases[] = {{"-o", "out"}, {NULL, NULL}};
 const md_command md_cmd_corpus = {
     .name = "corpus",
     .arguments = "tales|markov|questions",
-    .summary =
-        "Write a synthetic corpus: tales (simple English), markov (known entropy), questions "
-        "(sums, for fine-tuning).",
+    .summary = "Write a synthetic corpus: tales, markov (known entropy), questions (for --sft).",
     .examples = "  mdlm corpus tales --bytes 2000000 --out tales.txt\n"
                 "  mdlm corpus markov --seed 2 --out other.txt     another text of the same chain\n"
                 "  mdlm corpus markov --nll other.txt              its -log p, exactly\n"
