@@ -13,6 +13,7 @@
 #include "tensor/ops.h"
 #include "tensor/optim.h"
 #include "tests/suite.h"
+#include "train/text_task.h"
 
 int __real_posix_memalign(void **out, size_t alignment, size_t bytes);
 void *__real_malloc(size_t bytes);
@@ -267,6 +268,46 @@ static mdlm_status report_on_samples(mdlm_error *err) {
     return status;
 }
 
+static mdlm_status make_text_batch(mdlm_error *err) {
+    md_text_batch batch;
+    mdlm_status status = md_text_batch_init(&batch, B, T, err);
+    md_text_batch_release(&batch);
+    return status;
+}
+
+static mdlm_status read_ids(void *context, int64_t step, int64_t first, md_text_batch *batch,
+                            mdlm_error *err) {
+    (void)context, (void)step, (void)first, (void)err;
+    for (int i = 0; i < batch->B * batch->T; i++) batch->ids[i] = ids[i % (B * T)] % MASK;
+    return MDLM_OK;
+}
+
+static mdlm_status predict_nothing(void *context, const int32_t *noisy, const int32_t *clean,
+                                   int count, int length, const int32_t *rows, int wanted,
+                                   float *logits, mdlm_error *err) {
+    (void)context, (void)noisy, (void)clean, (void)count, (void)length, (void)rows, (void)err;
+    memset(logits, 0, (size_t)wanted * V * sizeof *logits);
+    return MDLM_OK;
+}
+
+static mdlm_status measure_clip(mdlm_error *err) {
+    enum { SEQUENCES = 64 };
+    md_text_task task = {.data = {.read = read_ids},
+                         .process = md_masked_process(MD_SCHEDULE_POLY),
+                         .seq_len = T,
+                         .sequences = SEQUENCES};
+    const md_denoiser denoiser = {.vocab = V,
+                                  .mask_id = MASK,
+                                  .sight = MD_SEES_BLOCKS,
+                                  .block_length = T / 4,
+                                  .predict_blocks = predict_nothing};
+    md_clip clip;
+    mdlm_status status = md_text_batch_init(&task.micro, SEQUENCES, T, err);
+    if (status == MDLM_OK) status = md_clip_measure(&task, &denoiser, &clip, err);
+    md_text_batch_release(&task.micro);
+    return status;
+}
+
 /* --- the tests ------------------------------------------------------------------------------- */
 
 /* Until nothing fails any more, after at least `least` failures. */
@@ -297,6 +338,7 @@ START_TEST(constructors_say_so_and_leave_nothing) {
     fail_in_turn(make_adamw, 6);
     fail_in_turn(make_muon, 12);
     fail_in_turn(make_drawer, 8);
+    fail_in_turn(make_text_batch, 8);
 }
 END_TEST
 
@@ -321,6 +363,11 @@ START_TEST(a_report_on_samples_says_so_and_leaves_nothing) {
 }
 END_TEST
 
+START_TEST(the_choice_of_a_clip_says_so_and_leaves_nothing) {
+    fail_in_turn(measure_clip, 20);
+}
+END_TEST
+
 static void add_case(Suite *s, const char *name, const TTest *test) {
     TCase *tc = tcase_create(name);
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -336,5 +383,6 @@ int main(void) {
     add_case(s, "steps", a_step_says_so_and_the_next_one_succeeds);
     add_case(s, "blocks", answers_of_a_network_of_blocks_say_so_and_leave_nothing);
     add_case(s, "samples", a_report_on_samples_says_so_and_leaves_nothing);
+    add_case(s, "clips", the_choice_of_a_clip_says_so_and_leaves_nothing);
     return suite_run(s);
 }
