@@ -1,12 +1,12 @@
-# bench/curve.awk: rows of samplers.sh -> a plot as SVG: tokens/s (a log axis) against the perplexity of
-# samples, one line per sampler.
+# bench/curve.awk: rows of samplers.sh -> a plot as SVG: tokens/s (a log axis) against the
+# perplexity of samples, one line per sampler.
 #
 #   awk -v floor=1.87 -f curve.awk rows >curve.svg
 #
-# A row is "sampler knob steps evaluations tokens/s perplexity ...", in order of steps. `floor` is the
-# perplexity of real text, drawn as a line. Both axes are logarithmic: a perplexity is a power. Grey has a
-# contrast of 4.5 on white and on black, the colours 3 and more; samplers of one family share a colour and
-# differ by their dashes, and by filled or open points.
+# A row is "sampler knob steps evaluations tokens/s perplexity ...", in order of steps. `floor` is
+# the perplexity of real text, drawn as a line. Both axes are logarithmic: a perplexity is a
+# power. Grey has a contrast of 4.5 on white and on black, the colours 3 and more; samplers of one
+# family share a colour and differ by their dashes, and by filled or open points.
 
 function log10(x) { return log(x) / log(10) }
 function px(x) { return left + (log10(x) - x0) / (x1 - x0) * (right - left) }

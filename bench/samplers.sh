@@ -1,8 +1,8 @@
 #!/bin/sh
-# The speed and the quality of every sampler: trains a model on the shipped corpus, writes samples with
-# each sampler at several numbers of steps, and measures tokens/s and the perplexity of the samples
-# under an n-gram model of the corpus (mdlm eval --samples). Prints a Markdown table, and puts it and
-# its plot into docs/samplers.md and docs/samplers.svg.
+# The speed and the quality of every sampler: trains a model on the shipped corpus, writes samples
+# with each sampler at several numbers of steps, and measures tokens/s and the perplexity of the
+# samples under an n-gram model of the corpus (mdlm eval --samples). Prints a Markdown table, and
+# puts it and its plot into docs/samplers.md and docs/samplers.svg.
 #
 #   sh bench/samplers.sh [MDLM]                   default build/mdlm; about 10 minutes on 2 cores
 #   MODEL=mdlm-run SAMPLERS="ancestral confidence" sh bench/samplers.sh
@@ -10,13 +10,14 @@
 #
 # It can be stopped and started again: what WORK holds is not made anew. Remove WORK to start over.
 #
-# MODEL: a run folder, in place of training one. CORPUS: corpora/tales.txt. TRAIN: options of training.
-# SAMPLERS, STEPS: which. LENGTH, BLOCKS: of a sample, 128 and 1. SAMPLES: how many, 128. OPTIONS: more
-# options of generate (--temperature 0.8). THREADS. WORK: folder of intermediate results,
-# build/samplers. OUT: folder of the results, docs.
+# MODEL: a run folder, in place of training one. CORPUS: corpora/tales.txt. TRAIN: options of
+# training. SAMPLERS, STEPS: which. LENGTH, BLOCKS: of a sample, 128 and 1. SAMPLES: how many,
+# 128. OPTIONS: more options of generate (--temperature 0.8). THREADS. WORK: folder of
+# intermediate results, build/samplers. OUT: folder of the results, docs.
 #
-# Three samplers do not take a number of steps: `threshold` and `factor` set as many tokens as they dare,
-# so THRESHOLDS and FACTORS are swept instead; `first-hitting` sets one token a step.
+# Three samplers do not take a number of steps. `threshold` and `factor` set as many tokens as they
+# dare, so THRESHOLDS and FACTORS are swept instead; as given here they take about as many steps as
+# the others. `first-hitting` sets one token a step.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/helpers.inc"
@@ -25,7 +26,7 @@ corpus=${CORPUS:-$here/../corpora/tales.txt}
 train=${TRAIN:---tokenizer bpe --vocab-size 1024 --seq-len 128 --noise-schedule linear --steps 3000}
 samplers=${SAMPLERS:-ancestral first-hitting random left origin confidence margin entropy threshold factor remdm-cap remdm-rescale remdm-conf remdm-loop}
 steps=${STEPS:-8 16 32 64 128}
-thresholds=${THRESHOLDS:-0.1 0.3 0.5 0.7 0.9} factors=${FACTORS:-20 10 5 2.5 1}
+thresholds=${THRESHOLDS:-0.02 0.07 0.2 0.4 0.9} factors=${FACTORS:-15 7 3.5 1.7 0.5}
 length=${LENGTH:-128} blocks=${BLOCKS:-1} samples=${SAMPLES:-128} threads=${THREADS:-$(nproc)}
 work=${WORK:-$here/../build/samplers} out=${OUT:-$here/../docs}
 check_program "$mdlm" "sh bench/samplers.sh build/mdlm"
@@ -49,8 +50,9 @@ if [ -z "${MODEL:-}" ] && [ ! -f "$work/trained" ]; then
   mv "$work/trained.part" "$work/trained"
 fi
 
-# measure SAMPLER KNOB OPTIONS...: a line "sampler knob steps evaluations tokens/s perplexity error
-# entropy distinct-2 validity" in $work/SAMPLER-KNOB.row. Batches differ in time: tokens over seconds.
+# measure SAMPLER KNOB OPTIONS...: a line "sampler knob steps evaluations tokens/s perplexity
+# error entropy distinct-2 validity" in $work/SAMPLER-KNOB.row. Batches differ in time: tokens
+# over seconds.
 measure() {
   sampler=$1 knob=$2 name="$work/$1-$2"
   shift 2
