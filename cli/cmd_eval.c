@@ -82,11 +82,16 @@ const md_command md_cmd_eval = {
                 "  mdlm generate --num-samples 64 --json > out.jsonl\n"
                 "  mdlm eval --samples out.jsonl --reference corpus.txt   what was written\n"
                 "  mdlm eval --answers held-out.jsonl     a fine-tuned model's answers\n",
-    .notes = "The bound is in nats; +- is a standard error: of the drawn masks, which more --mc "
-             "make smaller,\nand of the documents, which a larger text makes smaller.\n"
-             "--samples needs no model: it reports entropy, distinct n-grams, novelty against the "
-             "reference,\nand the perplexity under an n-gram model of it, beside the same of "
-             "reference text held out.\n",
+    .notes =
+        "The bound is in nats; +- is a standard error: of the drawn masks, which more --mc "
+        "make smaller,\nand of the documents, which a larger text makes smaller.\n"
+        "With --method chain, or a model trained with --objective ar, the likelihood is exact.\n"
+        "--items writes JSON lines: kind, index, part, offset (in tokens), tokens, bytes, nats and "
+        "stderr_mc\n(both of all its tokens). --compare: this model less the other, so below 0 is "
+        "better; models of\ndifferent tokenizers are compared per byte, on all of a named text.\n"
+        "--samples needs no model: it reports entropy, distinct n-grams, novelty against the "
+        "reference,\nand the perplexity under an n-gram model of it, beside the same of "
+        "reference text held out.\n",
     .settings_size = sizeof(eval_options),
     .sections = sections,
     .aliases = aliases,

@@ -94,4 +94,27 @@ check "bytes can" holds "($own - $(value nelbo_nats_per_byte out.txt) - $p)^2 < 
 refuse 2 "another tokenizer" "$mdlm" eval --compare pieces
 expect 0 "compared per byte" "$mdlm" eval corpus.txt --split all --compare pieces --mc 1 --json
 
+# --- what a model sees
+train_tiny --steps 20 --objective block --block-length 8 --run blocks corpus.txt ||
+  fail "training: $(cat train.err)"
+train_tiny --steps 20 --objective ar --run past corpus.txt || fail "training: $(cat train.err)"
+for method in nelbo count; do
+  expect 0 "" "$mdlm" eval other.txt --run blocks --method $method --mc 16 --json
+  cp out.txt blocks-$method.json
+done
+n=$(value nelbo_nats_per_token blocks-nelbo.json) en=$(value stderr_mc blocks-nelbo.json)
+c=$(value nelbo_nats_per_token blocks-count.json) ec=$(value stderr_mc blocks-count.json)
+check "nelbo and count agree on blocks" holds "($n - $c)^2 < 16 * ($en^2 + $ec^2)"
+check "count has the smaller error on blocks" holds "$ec < 0.7 * $en"
+expect 0 "" "$mdlm" eval other.txt --run blocks --method count --mc 16 --json --batch-size 3
+same blocks-count.json out.txt "the batch changes nothing with blocks"
+expect 0 "windows of 80 tokens" "$mdlm" eval other.txt --run blocks --window 80 --mc 1 --json
+expect 0 "nothing drawn" "$mdlm" eval other.txt --run past --json
+check "a model of the past is exact" grep -q '"stderr_mc":0,.*"exact":true' out.txt
+expect 0 "" "$mdlm" eval other.txt --compare past --json
+check "windows are paired, masks are not" grep -q '"paired":"windows"' out.txt
+check "the error is this model's" test "$(value diff_stderr_mc out.txt)" = "$(value stderr_mc out.txt)"
+expect 0 "" "$mdlm" eval other.txt --run past --stride 4 --window 64 --json
+check "every token is scored once" test "$(value tokens out.txt)" = "$(value tokens nelbo.json)"
+
 finish
