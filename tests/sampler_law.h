@@ -296,9 +296,9 @@ static inline double next_agreement(const md_sampler_options *opt, transition_fn
     return chi_square_test(count, law, TABLE_CANVASES);
 }
 
-/* The least p-value of single steps: from all masked, from mixed canvases in the middle of a
- * chain, from one without masks, and of a last step. ReMDM's greatest rate is 1 in some of them and
- * less in others. */
+/* The least p-value of single steps, times their number (Bonferroni): from all masked, from mixed
+ * canvases in the middle of a chain, from one without masks, and of a last step. ReMDM's greatest
+ * rate is 1 in some of them and less in others. */
 static inline double step_agreement(const md_sampler_options *opt, transition_fn transition,
                                     chain c) {
     static const struct {
@@ -311,12 +311,13 @@ static inline double step_agreement(const md_sampler_options *opt, transition_fn
         {{0, 2, 1, 2}, 5, 7},
         {{TABLE_MASK, 0, 2, TABLE_MASK}, 1, 2},
     };
+    const int count = sizeof from / sizeof *from;
     double least = 1;
-    for (size_t i = 0; i < sizeof from / sizeof *from; i++) {
+    for (int i = 0; i < count; i++) {
         set_moment(&c, from[i].step, from[i].steps);
         least = fmin(least, next_agreement(opt, transition, &c, table_code(from[i].ids)));
     }
-    return least;
+    return fmin(1, least * count);
 }
 
 #endif

@@ -53,6 +53,10 @@ static void draw_positions(const chain *c, int code, const int32_t *drawn, const
     }
     for (int j = 0; j < TABLE_T; j++)
         if (left >> j & 1) sum += exp(score[j] / c->alg_temperature);
+    if (sum == 0) { /* all are late */
+        draw_positions(c, code, drawn, score, set | 1 << order[0], mass, next);
+        return;
+    }
     for (int j = 0; j < TABLE_T; j++) {
         if (!(left >> j & 1)) continue;
         double share = exp(score[j] / c->alg_temperature) / sum;
@@ -64,7 +68,8 @@ static void accept_by(score_fn score, const chain *c, int code, const int32_t *d
                       double *next) {
     double of[TABLE_T] = {0};
     for (int j = 0; j < TABLE_T; j++)
-        if (masked_set(code) >> j & 1) of[j] = score(c, code, j, drawn[j]);
+        if (masked_set(code) >> j & 1)
+            of[j] = c->late >> drawn[j] & 1 ? -INFINITY : score(c, code, j, drawn[j]);
     draw_positions(c, code, drawn, of, 0, mass, next);
 }
 
@@ -206,6 +211,20 @@ START_TEST(small_alg_temperatures_take_the_best) {
 }
 END_TEST
 
+START_TEST(late_end_of_text_comes_last_by_any_score) {
+    for (int i = 0; i < 2 * SCORED; i++) {
+        md_sampler_options opt = with(scored[i / 2].rule);
+        chain c = {.model = &model, .power = 1, .late = 1 << 1};
+        opt.end_of_text = MD_END_LATE, opt.end_of_text_id = 1;
+        opt.alg_temperature = c.alg_temperature = i % 2 * 0.3;
+        ck_assert_double_gt(step_agreement(&opt, scored[i / 2].law, c), RIGHT);
+        ck_assert_double_gt(chain_agreement(&opt, scored[i / 2].law, c, 3), RIGHT);
+        opt.end_of_text = MD_END_KEEP;
+        ck_assert_double_lt(chain_agreement(&opt, scored[i / 2].law, c, 3), WRONG);
+    }
+}
+END_TEST
+
 START_TEST(dream_scores_what_is_drawn_from_on_its_own_grid) {
     for (int i = 0; i < SCORED; i++) {
         md_sampler_options opt = with(scored[i].rule);
@@ -255,6 +274,7 @@ int main(void) {
     suite_case(s, alg_temperature_draws_positions_without_replacement);
     suite_case(s, other_noise_than_gumbels_is_caught);
     suite_case(s, small_alg_temperatures_take_the_best);
+    suite_case(s, late_end_of_text_comes_last_by_any_score);
     suite_case(s, dream_scores_what_is_drawn_from_on_its_own_grid);
     suite_case(s, origin_has_the_law_of_its_chain);
     suite_case(s, origin_at_other_times_is_caught);
