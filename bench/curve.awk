@@ -29,7 +29,8 @@ function ticks_x(power, digit, value) {
       value = digit * 10 ^ power
       if (log10(value) < x0 - 1e-9 || log10(value) > x1 + 1e-9 || !is_tick(digit, x1 - x0)) continue
       printf "<path d=\"M%.1f,%dV%d\" stroke=\"%s\"/>\n", px(value), bottom, bottom + 6, grey
-      printf "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", px(value), bottom + 23, short(value)
+      printf "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",
+        px(value), bottom + 23, short(value)
     }
 }
 
@@ -38,8 +39,10 @@ function ticks_y(power, digit, value) {
     for (digit = 1; digit <= 9; digit++) {
       value = digit * 10 ^ power
       if (log10(value) < y0 - 1e-9 || log10(value) > y1 + 1e-9 || !is_tick(digit, y1 - y0)) continue
-      printf "<path d=\"M%d,%.1fH%d\" stroke=\"%s\" stroke-opacity=\"0.25\"/>\n", left, py(value), right, grey
-      printf "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n", left - 8, py(value) + 5, value
+      printf "<path d=\"M%d,%.1fH%d\" stroke=\"%s\" stroke-opacity=\"0.25\"/>\n",
+        left, py(value), right, grey
+      printf "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n",
+        left - 8, py(value) + 5, value
     }
 }
 
@@ -49,19 +52,28 @@ function short(x) { return x >= 1000 ? x / 1000 "k" : x "" }
 function draw(name, i, points) {
   points = ""
   for (i = 1; i <= counts[name]; i++)
-    points = points sprintf("%s%.1f,%.1f", i > 1 ? "L" : "M", px(rate[name, i]), py(perplexity[name, i]))
+    points = points sprintf("%s%.1f,%.1f", i > 1 ? "L" : "M", px(rate[name, i]),
+      py(perplexity[name, i]))
   if (counts[name] > 1)
-    printf "<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-dasharray=\"%s\"/>\n", \
-      points, colours[name], dashes[name]
+    printf "<path d=\"%s\" fill=\"none\" %s/>\n", points, stroke(name)
   for (i = 1; i <= counts[name]; i++)
-    printf "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" fill=\"%s\" stroke=\"%s\" stroke-width=\"1.5\"><title>%s</title></circle>\n", \
-      px(rate[name, i]), py(perplexity[name, i]), fills[name], colours[name], label[name, i]
+    printf "<circle cx=\"%.1f\" cy=\"%.1f\" %s><title>%s</title></circle>\n",
+      px(rate[name, i]), py(perplexity[name, i]), point(name), label[name, i]
+}
+
+function stroke(name) {
+  return sprintf("stroke=\"%s\" stroke-width=\"2\" stroke-dasharray=\"%s\"", colours[name],
+    dashes[name])
+}
+
+function point(name) {
+  return sprintf("r=\"3.5\" fill=\"%s\" stroke=\"%s\" stroke-width=\"1.5\"", fills[name],
+    colours[name])
 }
 
 function legend(name, y) {
-  if (counts[name] > 1)
-    printf "<path d=\"M%d,%dh30\" stroke=\"%s\" stroke-width=\"2\" stroke-dasharray=\"%s\"/>\n", right + 20, y, colours[name], dashes[name]
-  printf "<circle cx=\"%d\" cy=\"%d\" r=\"3.5\" fill=\"%s\" stroke=\"%s\" stroke-width=\"1.5\"/>\n", right + 35, y, fills[name], colours[name]
+  if (counts[name] > 1) printf "<path d=\"M%d,%dh30\" %s/>\n", right + 20, y, stroke(name)
+  printf "<circle cx=\"%d\" cy=\"%d\" %s/>\n", right + 35, y, point(name)
   printf "<text x=\"%d\" y=\"%d\">%s</text>\n", right + 58, y + 5, name
 }
 
@@ -93,16 +105,24 @@ BEGIN {
 END {
   if (NR == 0) exit
   if (floor && floor < low_y) low_y = floor
-  x0 = log10(low_x / 1.15); x1 = log10(high_x * 1.15); y0 = log10(low_y / 1.06); y1 = log10(high_y * 1.06)
-  printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\" font-family=\"sans-serif\" font-size=\"14\" fill=\"%s\">\n", width, height, width, height, grey
+  x0 = log10(low_x / 1.15); x1 = log10(high_x * 1.15)
+  y0 = log10(low_y / 1.06); y1 = log10(high_y * 1.06)
+  printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" ",
+    width, height, width, height
+  printf "role=\"img\" font-family=\"sans-serif\" font-size=\"14\" fill=\"%s\">\n", grey
   print "<title>tokens per second against the perplexity of samples, for each sampler</title>"
   printf "<path d=\"M%d,%dH%d\" stroke=\"%s\"/>\n", left, bottom, right, grey
   ticks_x(); ticks_y()
-  printf "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">tokens per second</text>\n", (left + right) / 2, bottom + 48
-  printf "<text transform=\"translate(20 %d) rotate(-90)\" text-anchor=\"middle\">perplexity of samples, per byte</text>\n", (top + bottom) / 2
+  printf "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">tokens per second</text>\n",
+    (left + right) / 2, bottom + 48
+  printf "<text transform=\"translate(20 %d) rotate(-90)\" text-anchor=\"middle\">",
+    (top + bottom) / 2
+  print "perplexity of samples, per byte</text>"
   if (floor) {
-    printf "<path d=\"M%d,%.1fH%d\" stroke=\"%s\" stroke-width=\"1.5\" stroke-dasharray=\"3 3\"/>\n", left, py(floor), right, grey
-    printf "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">text held out</text>\n", right, py(floor) - 6
+    printf "<path d=\"M%d,%.1fH%d\" stroke=\"%s\" stroke-width=\"1.5\" stroke-dasharray=\"3 3\"/>\n",
+      left, py(floor), right, grey
+    printf "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">text held out</text>\n", right,
+      py(floor) - 6
   }
   for (i = 1; i <= series; i++) draw(names[i])
   for (i = 1; i <= series; i++) legend(names[i], top + 24 * i)

@@ -11,6 +11,9 @@
  *     manifest.c  corpus.json, written and checked
  *     corpus.c    a packed folder, mapped
  *     loader.c    training sequences in a reproducible order
+ *     reference.c files or a packed folder -> the text of a part, again and again
+ *     items.c     a .jsonl file -> pairs and choices to score
+ *     samples.c   what generate printed -> texts
  */
 #ifndef MD_CORPORA_INTERNAL_H
 #define MD_CORPORA_INTERNAL_H
