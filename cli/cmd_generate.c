@@ -20,6 +20,8 @@ enum { AT_ONCE = 16 }; /* samples in a batch; a sample does not depend on its ne
     X(INT, length, 0, 1, 1048576, "new tokens; what fits the trained length if not given") \
     X(INT, blocks, 1, 1, 1048576, "fill this many equal blocks from left to right") \
     X(INT, block_length, 0, 1, 1048576, "tokens in a block, in place of --blocks") \
+    X(FLAG, chat, false, 0, 0, \
+      "the prompt is a message: ask by the model's chat template, stop at end-of-text") \
     X(INT, num_samples, 1, 1, 1000000, "texts to write") \
     X(INT, first_index, 0, 0, 4000000000, \
       "number of the first text: a text depends on seed and number") \
@@ -41,6 +43,7 @@ typedef struct job {
     const generate_options *opt;
     mdlm_model *model;
     md_buffer prompt;
+    int32_t *chat_ids; /* what the template makes of it, with --chat */
     md_infill infill;
     mdlm_span spans[2];      /* prompt and hole */
     const mdlm_span *canvas; /* these, or the infill's */
@@ -66,8 +69,8 @@ static mdlm_status read_prompt(job *j, mdlm_error *err) {
 
 /* The text of --infill has its own places and lengths. */
 static mdlm_status check_infill(const job *j, mdlm_error *err) {
-    static const char *const others[] = {"prompt", "prompt_file", "length"};
-    static const char *const flags[] = {"--prompt", "--prompt-file", "--length"};
+    static const char *const others[] = {"prompt", "prompt_file", "length", "chat"};
+    static const char *const flags[] = {"--prompt", "--prompt-file", "--length", "--chat"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (given(j, others[i]))
             return md_fail(err, MDLM_USAGE, "give --infill or %s, not both", flags[i]);
@@ -81,6 +84,21 @@ static mdlm_status lay_out_infill(job *j, md_extent_wish *wish, mdlm_error *err)
     wish->length = j->infill.holes;
     wish->scattered = true;
     return md_extent_plan(wish, mdlm_info(j->model), 0, &j->extent, err);
+}
+
+static mdlm_status lay_out_chat(job *j, const md_extent_wish *wish, mdlm_error *err) {
+    const mdlm_message question = {
+        .role = "user", .text = j->prompt.data, .text_bytes = j->prompt.size};
+    size_t used = 0;
+    if (!mdlm_has_chat_template(j->model))
+        md_cli_note(j->cli, "'%s' has no chat template: asking with a plain one", j->cli->model);
+    MD_TRY(mdlm_tokenize_chat(j->model, &question, 1, &j->chat_ids, &used, err));
+    MD_TRY(md_extent_plan(wish, mdlm_info(j->model), used, &j->extent, err));
+    j->spans[0] = (mdlm_span){.ids = j->chat_ids, .ids_count = used};
+    j->spans[1] = (mdlm_span){.hole = j->extent.length};
+    j->canvas = j->spans;
+    j->canvas_count = 2;
+    return MDLM_OK;
 }
 
 static mdlm_status lay_out_prompt(job *j, const md_extent_wish *wish, mdlm_error *err) {
@@ -102,6 +120,7 @@ static mdlm_status lay_out(job *j, mdlm_error *err) {
                            .blocks = j->opt->blocks,
                            .blocks_given = given(j, "blocks"),
                            .block_length = j->opt->block_length};
+    if (j->opt->chat) return lay_out_chat(j, &wish, err);
     return given(j, "infill") ? lay_out_infill(j, &wish, err) : lay_out_prompt(j, &wish, err);
 }
 
@@ -109,6 +128,7 @@ static mdlm_status settle(job *j, mdlm_error *err) {
     MD_TRY(md_cli_sampling_fill(j->cli, &j->opt->sampling, j->model, &j->tokens, &j->fill, err));
     j->fill.blocks = j->extent.blocks;
     j->fill.regex_whole = given(j, "infill");
+    if (j->opt->chat && !given(j, "end_of_text")) j->fill.end_of_text = "stop";
     return MDLM_OK;
 }
 
@@ -204,6 +224,7 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
 done:
     md_html_free(j.html);
     mdlm_free(j.model);
+    mdlm_ids_free(j.chat_ids);
     md_buffer_release(&j.prompt);
     md_infill_release(&j.infill);
     md_cli_tokens_release(&j.tokens);

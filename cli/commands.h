@@ -8,6 +8,7 @@
 #define MD_COMMANDS(X) \
     X(train) \
     X(generate) \
+    X(chat) \
     X(eval) \
     X(score) \
     X(tokenize) \
