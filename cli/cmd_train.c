@@ -269,6 +269,7 @@ const md_command md_cmd_train = {
     .examples = "  mdlm train corpus.txt                          everything chosen for you\n"
                 "  mdlm train corpus.txt --time 10m               for ten minutes\n"
                 "  mdlm train books/ notes.jsonl.gz --preset 10m  folders, .jsonl and .gz too\n"
+                "  mdlm train --sft pairs.jsonl --init mdlm-run --run tuned   to answer prompts\n"
                 "  mdlm train corpus.txt --layers 6 --dim 384 --heads 6 --steps 5000 --run big\n"
                 "  mdlm train corpus.txt --objective block --block-length 16  text of any length\n"
                 "  mdlm train corpus.txt --objective ar           the autoregressive baseline\n"

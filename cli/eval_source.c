@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "corpora/pairs.h"
 
 static bool has_hash(const cJSON *sources, const char *hash) {
     const cJSON *source;
@@ -108,6 +109,13 @@ mdlm_status md_eval_source_open(md_eval_source *out, const md_cli *cli, const md
     md_corpus *own = NULL, *other = NULL;
     mdlm_status status = MDLM_OK;
     MD_GOTO(done, status, find_own(cli, &own, err));
+    if (!path && own && md_corpus_holds_pairs(own)) {
+        status = md_fail(err, MDLM_USAGE,
+                         "'%s' was fine-tuned on prompts and responses: mdlm eval --answers "
+                         "pairs.jsonl, or name a text",
+                         cli->model);
+        goto done;
+    }
     if (!path && !own) {
         status = md_fail(err, MDLM_USAGE, "'%s' keeps no corpus: name a text, mdlm eval text.txt",
                          cli->model);

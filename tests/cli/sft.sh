@@ -67,6 +67,7 @@ expect 0 "no chat template" "$mdlm" eval --answers held-out.jsonl -m base
 refuse 2 "does not divide" "$mdlm" eval --answers held-out.jsonl -m tuned --room 5 --blocks 2
 refuse 2 "more than the 32" "$mdlm" eval --answers held-out.jsonl -m tuned --room 30
 refuse 2 "--answers takes the place" "$mdlm" eval --answers held-out.jsonl corpus.txt -m tuned
+refuse 2 "was fine-tuned on prompts" "$mdlm" eval -m tuned
 refuse 3 "missing.jsonl" "$mdlm" eval --answers missing.jsonl -m tuned
 
 finish
