@@ -166,6 +166,8 @@ static mdlm_status describe_length(const md_train_settings *s, const md_model_co
     double per_step = (double)(s->batch_size * s->accum * s->seq_len);
     MD_TRY(md_buffer_printf(out, err, "model: %.2f M parameters\n",
                             (double)md_model_config_parameters(c) / 1e6));
+    if (s->lora > 0)
+        MD_TRY(md_buffer_printf(out, err, "trained: adapters of rank %lld\n", (long long)s->lora));
     if (s->sft) return describe_pairs(s, stats, out, err);
     if (s->time > 0) {
         return md_buffer_printf(out, err, "length: %.0f s of training, %.0f tokens a step\n",

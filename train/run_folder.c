@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/options.h"
+#include "model/lora.h"
 
 /* Everything that a run consists of. */
 static const char *const run_files[] = {"run.json",
@@ -22,6 +23,8 @@ static const char *const run_files[] = {"run.json",
                                         "tokenizer.json",
                                         "tokenizer_config.json",
                                         "model.safetensors",
+                                        MD_LORA_CONFIG,
+                                        MD_LORA_WEIGHTS,
                                         "metrics.jsonl",
                                         "loss.svg",
                                         "checkpoints",

@@ -144,15 +144,20 @@ static mdlm_status sample(void *context, int64_t step, md_buffer *text, mdlm_err
     return MDLM_OK;
 }
 
+static md_params *trained_params(const md_text_task *t) {
+    return t->lora ? md_lora_params(t->lora) : md_transformer_params(t->net);
+}
+
 static char *model_path(const md_text_task *t, mdlm_error *err) {
     return md_path_join(t->run, "model.safetensors", err);
 }
 
 static mdlm_status publish(void *context, mdlm_error *err) {
     md_text_task *t = context;
+    if (t->lora) return md_lora_save(t->lora, t->run, t->base, err);
     char *path = model_path(t, err);
     if (!path) return MDLM_RUNTIME;
-    md_params *params = md_transformer_params(t->net);
+    md_params *params = trained_params(t);
     mdlm_status status =
         md_safetensors_write_params(path, params, "", md_params_values(params), err);
     md_free(path);
@@ -161,9 +166,10 @@ static mdlm_status publish(void *context, mdlm_error *err) {
 
 static mdlm_status reload(void *context, mdlm_error *err) {
     md_text_task *t = context;
+    if (t->lora) return md_lora_read(t->lora, t->run, err);
     char *path = model_path(t, err);
     if (!path) return MDLM_RUNTIME;
-    md_params *params = md_transformer_params(t->net);
+    md_params *params = trained_params(t);
     mdlm_status status =
         md_safetensors_load_params(path, params, "", md_params_values(params), err);
     md_free(path);
@@ -172,7 +178,7 @@ static mdlm_status reload(void *context, mdlm_error *err) {
 
 md_task md_text_task_view(md_text_task *t) {
     return (md_task){.context = t,
-                     .params = md_transformer_params(t->net),
+                     .params = trained_params(t),
                      .micro_batches = t->parts,
                      .tokens_per_step = md_text_task_sequences(t) * usual_length(t),
                      .unit = t->data.unit,

@@ -9,6 +9,7 @@
 #define MD_TRAIN_TEXT_TASK_H
 
 #include "diffusion/masked.h"
+#include "model/lora.h"
 #include "model/transformer.h"
 #include "tokenizer/tokenizer.h"
 #include "train/clip.h"
@@ -17,6 +18,8 @@
 
 typedef struct md_text_task {
     md_transformer *net;
+    md_lora *lora;    /* NULL, or what is trained in the network's place, and set in it */
+    const char *base; /* with adapters: the folder of the network */
     const md_tokenizer *tokenizer;
     md_sequences data;
     const md_objective *objective;

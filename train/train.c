@@ -1,13 +1,14 @@
 /* train/train.c: from a request to a trained run folder. */
 #include "train/train.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "tensor/safetensors.h"
 #include "train/packed_text.h"
 #include "train/plan.h"
 #include "train/run.h"
@@ -33,6 +34,8 @@ typedef struct session {
     md_tokenizer *tokenizer;
     md_corpus *corpus;
     md_transformer *net;
+    md_lora *lora; /* beside it, with --lora */
+    char *base;    /* and the folder of the network */
     md_model_config config;
     md_packed_text text; /* or, with --sft: */
     md_sft sft;
@@ -44,6 +47,8 @@ static void release(session *s) {
     md_text_task_release(&s->task);
     md_sft_release(&s->sft);
     md_transformer_free(s->net);
+    md_lora_free(s->lora);
+    md_free(s->base);
     md_corpus_close(s->corpus);
     md_tokenizer_free(s->tokenizer);
     md_tape_free(s->tape);
@@ -248,19 +253,60 @@ static mdlm_status shape_model(session *s) {
     return md_model_config_check(&s->config, s->err);
 }
 
+/* The network with the weights of a model folder; what a position sees may be another thing. */
+static mdlm_status take_weights(session *s, const char *folder) {
+    md_transformer *from = NULL;
+    MD_TRY(md_transformer_load(folder, NULL, false, &from, s->err));
+    md_params *to = md_transformer_params(s->net), *weights = md_transformer_params(from);
+    mdlm_status status = MDLM_OK;
+    if (md_params_size(to) == md_params_size(weights)) {
+        memcpy(md_params_values(to), md_params_values(weights),
+               (size_t)md_params_size(to) * sizeof(md_real));
+    } else {
+        status = md_fail(s->err, MDLM_INPUT, "'%s' holds a network of another shape", folder);
+    }
+    md_transformer_free(from);
+    return status;
+}
+
+/* Adapters beside the network, which then has no gradients of its own. */
+static mdlm_status make_adapters(session *s) {
+    if (s->set->lora == 0) return MDLM_OK;
+    MD_TRY(md_lora_new(s->net, (int)s->set->lora, true, &s->lora, s->err));
+    md_lora_init(s->lora, s->request.seed);
+    md_transformer_set_lora(s->net, s->lora);
+    return MDLM_OK;
+}
+
 static mdlm_status make_network(session *s) {
-    MD_TRY(md_transformer_new(&s->config, true, &s->net, s->err));
+    MD_TRY(md_transformer_new(&s->config, s->set->lora == 0, &s->net, s->err));
     if (!*s->set->init) {
         md_transformer_init(s->net, s->request.seed);
         return MDLM_OK;
     }
-    md_params *params = md_transformer_params(s->net);
-    char *path = md_path_join(s->set->init, "model.safetensors", s->err);
-    if (!path) return MDLM_RUNTIME;
-    mdlm_status status =
-        md_safetensors_load_params(path, params, "", md_params_values(params), s->err);
-    md_free(path);
-    return status;
+    MD_TRY(take_weights(s, s->set->init));
+    return make_adapters(s);
+}
+
+/* Adapters need their network: by a path that holds from wherever commands are run. */
+static mdlm_status find_base(session *s) {
+    const char *init = s->set->init;
+    char path[PATH_MAX];
+    if (s->set->lora == 0) return MDLM_OK;
+    if (!*init)
+        return md_fail(s->err, MDLM_USAGE,
+                       "--lora %lld needs --init MODEL: adapters change a model that is there",
+                       (long long)s->set->lora);
+    if (md_lora_in(init))
+        return md_fail(s->err, MDLM_USAGE,
+                       "'%s' holds adapters: merge them first, mdlm convert %s MERGED", init, init);
+    if (!realpath(init, path)) return md_fail_errno(s->err, MDLM_INPUT, "cannot open '%s'", init);
+    s->base = md_strdup(path, s->err);
+    if (!s->base) return MDLM_RUNTIME;
+    if (realpath(s->request.run, path) && !strcmp(path, s->base))
+        return md_fail(s->err, MDLM_USAGE, "adapters need '%s' to stay: choose another --run",
+                       init);
+    return MDLM_OK;
 }
 
 static mdlm_status write_run(session *s, const char *folder) {
@@ -271,11 +317,13 @@ static mdlm_status write_run(session *s, const char *folder) {
 static mdlm_status write_description(session *s, const char *folder) {
     MD_TRY(md_model_config_save(&s->config, folder, s->err));
     MD_TRY(md_tokenizer_save(s->tokenizer, folder, s->config.seq_len, s->err));
+    if (s->lora) MD_TRY(md_lora_save(s->lora, folder, s->base, s->err));
     return write_run(s, folder);
 }
 
 /* The mapped corpus moves with its folder, so it stays open across the rename. */
 static mdlm_status start_run(session *s) {
+    MD_TRY(find_base(s));
     MD_TRY(inherit_objective(s));
     md_model_config early; /* settings that cannot fit are refused before any file is read */
     md_train_settings trial = *s->set;
@@ -332,7 +380,12 @@ static mdlm_status reopen_run(session *s) {
     md_corpus_stats stats = md_corpus_get_stats(s->corpus);
     md_plan_training(s->set, s->request.options, &stats, &s->config);
     MD_TRY(announce(s));
-    MD_TRY(md_transformer_new(&s->config, true, &s->net, s->err));
+    MD_TRY(md_transformer_new(&s->config, s->set->lora == 0, &s->net, s->err));
+    if (s->set->lora > 0) {
+        MD_TRY(md_lora_base(run, &s->base, s->err));
+        MD_TRY(take_weights(s, s->base));
+        MD_TRY(make_adapters(s));
+    }
     return write_run(s, run); /* what this call changed holds for the next one too */
 }
 
@@ -348,6 +401,8 @@ static mdlm_status make_task(session *s) {
     }
     s->task = (md_text_task){
         .net = s->net,
+        .lora = s->lora,
+        .base = s->base,
         .tokenizer = s->tokenizer,
         .data = s->set->sft ? md_sft_sequences(&s->sft) : md_packed_text_sequences(&s->text),
         .objective = objective,

@@ -7,7 +7,10 @@
  *
  * The run folder is a Hugging Face model folder: config.json, generation_config.json,
  * tokenizer.json, tokenizer_config.json, model.safetensors (EMA weights of the best validation),
- * and run.json, metrics.jsonl, loss.svg, data/ (the packed corpus), checkpoints/step-N/.
+ * and run.json, metrics.jsonl, loss.svg, data/ (the packed corpus), checkpoints/step-N/. With `lora`
+ * adapter_config.json and adapter_model.safetensors (model/lora.h) stand in the place of the
+ * weights, and the model of `init` must stay where it is. With `sft` the corpus is prompts and
+ * answers (train/sft.h), and tokenizer_config.json has a chat template.
  *
  * N steps give the same bits as k steps, a stop, `resume`, and N-k steps (not with `time`).
  */
