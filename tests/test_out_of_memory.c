@@ -13,6 +13,7 @@
 #include "tensor/ops.h"
 #include "tensor/optim.h"
 #include "tests/suite.h"
+#include "tokenizer/fitting.h"
 #include "train/text_task.h"
 
 int __real_posix_memalign(void **out, size_t alignment, size_t bytes);
@@ -160,6 +161,22 @@ static mdlm_status make_drawer(mdlm_error *err) {
     md_drawer *made = md_drawer_new(V, MASK, &options, err);
     md_drawer_free(made);
     return made ? MDLM_OK : err->status;
+}
+
+/* From an expression to what may stand on a canvas. */
+static mdlm_status make_fitting(mdlm_error *err) {
+    static const char pattern[] = "(a|[^b-\xc3\xa9]{2,3})*\\d+";
+    md_tokenizer *tok = NULL;
+    md_automaton *a = NULL;
+    md_fitting *f = NULL;
+    MD_TRY(md_tokenizer_bytes(&tok, err));
+    int vocab = md_tokenizer_vocab_size(tok);
+    mdlm_status status = md_automaton_new(tok, pattern, sizeof pattern - 1, NULL, vocab, &a, err);
+    if (status == MDLM_OK) status = md_fitting_new(a, md_tokenizer_mask(tok), 0, 9, &f, err);
+    if (status == MDLM_OK) md_fitting_free(f);
+    md_automaton_free(a);
+    md_tokenizer_free(tok);
+    return status;
 }
 
 /* y = x w^T and both gradients. */
@@ -339,6 +356,7 @@ START_TEST(constructors_say_so_and_leave_nothing) {
     fail_in_turn(make_muon, 12);
     fail_in_turn(make_drawer, 8);
     fail_in_turn(make_text_batch, 8);
+    fail_in_turn(make_fitting, 30);
 }
 END_TEST
 

@@ -92,8 +92,9 @@ START_TEST(classes_hold_every_scalar_value_that_they_name) {
         }
         bool scalar = c < 0xd800 || c > 0xdfff;
         bool named = (c >= 0x85 && c <= 0x1015) || (c >= 0xd7ff && c <= 0xe003) || c == 0x40001;
-        ck_assert_msg(md_regex_matches(any, text, size) == scalar, "U+%04X", (unsigned)c);
-        ck_assert_msg(md_regex_matches(in, text, size) == (scalar && named), "U+%04X", (unsigned)c);
+        if (md_regex_matches(any, text, size) != scalar ||
+            md_regex_matches(in, text, size) != (scalar && named))
+            ck_abort_msg("U+%04X", (unsigned)c);
     }
     md_regex_free(in);
     md_regex_free(any);
@@ -262,10 +263,10 @@ static unsigned ends(const tree *t, const int *text, int size, int i) {
     return all;
 }
 
-/* All texts of at most 4 letters, for 3,000 expressions. */
+/* All texts of at most 4 letters, for 2,000 expressions. */
 START_TEST(random_expressions_match_what_backtracking_matches) {
     int yes = 0, no = 0;
-    for (uint64_t seed = 0; seed < 3000; seed++) {
+    for (uint64_t seed = 0; seed < 2000; seed++) {
         source s = {.seed = seed};
         tree *t = grow(&s, 3);
         md_buffer pattern = {0};
@@ -282,7 +283,7 @@ START_TEST(random_expressions_match_what_backtracking_matches) {
             }
             bool wanted = ends(t, text, size, 0) >> size & 1;
             bool found = md_regex_matches(re, bytes, strlen(bytes));
-            ck_assert_msg(found == wanted, "/%s/ and '%s'", pattern.data, bytes);
+            if (found != wanted) ck_abort_msg("/%s/ and '%s'", pattern.data, bytes);
             yes += wanted;
             no += !wanted;
         }
@@ -290,7 +291,7 @@ START_TEST(random_expressions_match_what_backtracking_matches) {
         md_buffer_release(&pattern);
         cut(t);
     }
-    ck_assert(yes > 100000 && no > 100000); /* the test sees both */
+    ck_assert(yes > 50000 && no > 50000); /* the test sees both */
 }
 END_TEST
 
