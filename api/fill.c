@@ -103,8 +103,8 @@ typedef struct setup {
     md_denoiser denoiser; /* the model's, or guided */
 } setup;
 
-static mdlm_status set_up(setup *s, const mdlm_model *m, const md_layout *l,
-                          const mdlm_fill_options *f, mdlm_error *err) {
+static mdlm_status set_up(setup *s, mdlm_model *m, const md_layout *l, const mdlm_fill_options *f,
+                          mdlm_error *err) {
     md_sampler_options *o = &s->options;
     int T = (int)l->ids.count;
     double scale = f->guidance_scale;
@@ -139,7 +139,7 @@ static mdlm_status sample(setup *s, const mdlm_model *m, const md_layout *l,
     return status;
 }
 
-static mdlm_status fill(const mdlm_model *m, const md_layout *l, const mdlm_fill_options *f,
+static mdlm_status fill(mdlm_model *m, const md_layout *l, const mdlm_fill_options *f,
                         mdlm_result *r, mdlm_error *err) {
     setup s = {.allowed = NULL};
     mdlm_status status = set_up(&s, m, l, f, err);

@@ -1,6 +1,7 @@
 /* api/model.c: loading, describing and tokenizing; see mdlm.h. */
 #include "api/model.h"
 
+#include "api/constraint.h"
 #include "base/memory.h"
 #include "model/lora.h"
 
@@ -61,6 +62,7 @@ void mdlm_free(mdlm_model *m) {
     if (!m) return;
     md_tape_free(m->tape);
     md_pool_free(m->pool);
+    md_compiled_release(&m->compiled);
     md_tokenizer_free(m->tokenizer);
     md_transformer_free(m->net);
     md_free(m);
