@@ -258,7 +258,13 @@ const md_command md_cmd_generate = {
                 "  mdlm generate -n 8 --regex '\\d+-\\d+'           what the text must look like\n"
                 "  mdlm generate --num-samples 4 --json           four texts as JSON lines\n",
     .notes = "The text is followed by one line feed. Several texts come after lines `--- sample K`."
-             "\nCtrl-C prints what is there.\n",
+             "\nCtrl-C prints what is there.\n\n"
+             "--infill: a backslash before [MASK] or [MASK*N] makes it text, two make a backslash\n"
+             "and a hole; given text comes back byte for byte.\n\n"
+             "--regex: x . [a-z] [^a-z] \\d \\w \\s \\D \\W \\S \\n \\t \\xHH xy x|y (x) x* x+ x? "
+             "x{m,n}, from\n"
+             "end to end; after a prompt it is about the new text, with --infill about all of it.\n"
+             "End-of-text fills what a shorter text leaves.\n",
     .settings_size = sizeof(generate_options),
     .sections = sections,
     .aliases = aliases,

@@ -11,8 +11,8 @@ check "and five bytes between" test "$(wc -c <out.txt)" -eq 16
 expect 0 "" "$mdlm" generate --infill '[MASK]a[MASK*2]b[MASK]' --ids
 check "--ids prints the ids of the holes" grep -qE '^[0-9]+( [0-9]+){3}$' out.txt
 expect 0 "" "$mdlm" generate --infill 'x[MASK*3]y[MASK]z' --allow-tokens '"q"' --json
-check "fills are one a hole" grep -qF '"text":"xqqqyqz","ids":[113,113,113,113],"fills":["qqq","q"]' \
-  out.txt
+check "fills are one a hole" \
+  grep -qF '"text":"xqqqyqz","ids":[113,113,113,113],"fills":["qqq","q"]' out.txt
 
 # literal CANVAS TEXT: with every hole filled by "q".
 literal() {
