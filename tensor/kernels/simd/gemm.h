@@ -39,7 +39,7 @@ enum { MR = 12 };
 #else
 enum { MR = 6 };
 #endif
-enum { NR = 2 * SIMD_LANES, KU = 256, KC = KU * UNIT, MC = 264 };
+enum { NR = 2 * SIMD_LANES, KU = 256, KC = KU * UNIT, MC = 264, LINE = 64 };
 _Static_assert((int)MD_SUM_BLOCK % (int)KC == 0, "see tensor/kernels.h");
 
 /* Where a tile of sums goes: c = sums, or c += sums. */
@@ -47,11 +47,13 @@ typedef struct micro_out {
     float *c;
     int64_t ldc;
     bool add;
+    const char *next; /* so many lines as there are units: read soon */
 } micro_out;
 
 /* sums[i][j] = sum over u < units of a[i * row + u * col] * b[u * NR + j], MR rows, NR columns */
 static inline __attribute__((always_inline)) void
 micro(int64_t units, const float *a, int64_t row, int64_t col, const float *b, micro_out out) {
+    const char *next = out.next;
     vf sum[MR][2] = {0};
     for (int i = 0; out.add && i < MR; i++) { /* they are needed at the end */
         __builtin_prefetch(out.c + i * out.ldc, 1);
@@ -59,6 +61,7 @@ micro(int64_t units, const float *a, int64_t row, int64_t col, const float *b, m
     }
     for (int64_t u = 0; u < units; u++, b += NR, a += col) {
         vf b0 = v_load(b), b1 = v_load(b + SIMD_LANES);
+        __builtin_prefetch(next + u * LINE, 0, 2);
 #pragma GCC unroll 16
         for (int i = 0; i < MR; i++) {
             vf x = v_set(a[i * row]);
@@ -240,7 +243,7 @@ static a_rows copy_block(const md_gemm *g, int i, int rows, int k, int kc, bool 
 typedef struct block_product {
     a_rows a;
     int rows, cols, units;
-    const float *panel;
+    const float *panel, *next; /* this one, and the one after it */
     micro_out out;
 } block_product;
 
@@ -260,14 +263,23 @@ static void store_part(const float *tile, int rows, int cols, micro_out out) {
     }
 }
 
+/* The part of the next panel that a tile asks for, so that it is there when it is its turn. Where
+ * few rows meet many columns, weights would else be waited for most of the time. */
+static const char *ahead(const block_product *b, int tile) {
+    int64_t part = (int64_t)b->units * LINE,
+            panel = (int64_t)b->units * NR * (int64_t)sizeof(float);
+    return (const char *)b->next + tile * part % panel;
+}
+
 /* `tail`: the rows from the last whole tile on, padded. */
 static void multiply_panel(const block_product *b, a_rows tail) {
     float tile[MR * NR] __attribute__((aligned(64)));
     for (int i = 0; i < b->rows; i += MR) {
         int rows = b->rows - i < MR ? b->rows - i : MR;
         bool whole = rows == MR && b->cols == NR;
-        micro_out c = {b->out.c + i * b->out.ldc, b->out.ldc, b->out.add};
-        micro_out out = whole ? c : (micro_out){tile, NR, false};
+        const char *next = ahead(b, i / MR);
+        micro_out c = {b->out.c + i * b->out.ldc, b->out.ldc, b->out.add, next};
+        micro_out out = whole ? c : (micro_out){tile, NR, false, next};
         if (rows < MR) {
             one_tile(b, tail, 0, out);
         } else {
@@ -301,12 +313,14 @@ static inline void multiply_block(const md_gemm *g, int i, int k, bool rounded) 
     const float *packed = g->packed;
     for (int j = 0; j < g->n; j += NR) {
         b.cols = g->n - j < NR ? g->n - j : NR;
-        b.out = (micro_out){g->c + (int64_t)i * g->ldc + j, g->ldc, k || g->add};
+        b.out = (micro_out){g->c + (int64_t)i * g->ldc + j, g->ldc, k || g->add, NULL};
         if (packed) {
             int64_t first = (int64_t)(g->packed_col + j) * units_in(g->k);
             b.panel = packed + first + (int64_t)(k / UNIT) * NR;
+            b.next = b.panel + (j + NR < g->n ? units_in(g->k) * NR : 0);
         } else {
             pack_block(&source, j, k, kc, rounded, panel);
+            b.next = panel;
         }
         multiply_panel(&b, tail);
     }
