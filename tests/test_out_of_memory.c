@@ -13,6 +13,7 @@
 #include "tensor/ops.h"
 #include "tensor/optim.h"
 #include "tests/suite.h"
+#include "tokenizer/chat.h"
 #include "tokenizer/fitting.h"
 #include "train/text_task.h"
 
@@ -347,6 +348,26 @@ static void fail_in_turn(attempt try, int least) {
     }
 }
 
+/* A tokenizer with a template, which is read, evaluated and turned into ids. */
+static mdlm_status ask_by_template(mdlm_error *err) {
+    static const mdlm_message turns[] = {{.role = "user", .text = "hello", .text_bytes = 5},
+                                         {.role = "assistant", .text = "hi", .text_bytes = 2}};
+    md_tokenizer *tok = NULL;
+    md_chat *chat = NULL;
+    md_ids prompt = {0};
+    mdlm_status status;
+    MD_GOTO(done, status, md_tokenizer_bytes(&tok, err));
+    MD_GOTO(done, status, md_tokenizer_set_template(tok, md_chat_plain_template, err));
+    MD_GOTO(done, status, md_chat_new(tok, &chat, err));
+    status = md_chat_encode(chat, turns, 2, true, &prompt, err);
+    if ((status == MDLM_OK) != (prompt.count == 9)) ck_abort_msg("%zu ids", prompt.count);
+done:
+    md_ids_release(&prompt);
+    md_chat_free(chat);
+    md_tokenizer_free(tok);
+    return status;
+}
+
 START_TEST(constructors_say_so_and_leave_nothing) {
     fail_in_turn(make_pool, 2);
     fail_in_turn(make_tape, 3);
@@ -386,6 +407,11 @@ START_TEST(the_choice_of_a_clip_says_so_and_leaves_nothing) {
 }
 END_TEST
 
+START_TEST(a_question_by_a_chat_template_says_so_and_leaves_nothing) {
+    fail_in_turn(ask_by_template, 12);
+}
+END_TEST
+
 static void add_case(Suite *s, const char *name, const TTest *test) {
     TCase *tc = tcase_create(name);
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -402,5 +428,6 @@ int main(void) {
     add_case(s, "blocks", answers_of_a_network_of_blocks_say_so_and_leave_nothing);
     add_case(s, "samples", a_report_on_samples_says_so_and_leaves_nothing);
     add_case(s, "clips", the_choice_of_a_clip_says_so_and_leaves_nothing);
+    add_case(s, "templates", a_question_by_a_chat_template_says_so_and_leaves_nothing);
     return suite_run(s);
 }
