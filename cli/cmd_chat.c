@@ -50,6 +50,7 @@ typedef struct job {
     mdlm_message *messages; /* [capacity] */
     size_t count, capacity, system;
     int64_t answers;
+    mdlm_drift drift; /* of all answers, with --verify-cache */
     md_view view;
 } job;
 
@@ -167,6 +168,7 @@ static mdlm_status answer(job *j, mdlm_error *err) {
     status = mdlm_fill(j->model, spans, 2, &j->fill, &result, err);
     md_view_clear(&j->view);
     if (status != MDLM_OK) goto done;
+    md_cli_drift_add(&j->drift, result);
     MD_GOTO(done, status, print_answer(j, result, forgotten, md_now() - start, err));
     const mdlm_sample *s = mdlm_result_sample(result, 0);
     status = add_turn(j, "assistant", s->new_text, s->new_text_bytes, err);
@@ -215,6 +217,7 @@ static mdlm_status converse(job *j, mdlm_error *err) {
         status = answer(j, err);
         if (status != MDLM_OK) MD_GOTO(done, status, recover(j, status, err));
     }
+    if (j->fill.verify_cache) md_cli_drift_note(&j->opt->sampling, &j->drift);
 done:
     md_buffer_release(&line);
     return status;

@@ -39,6 +39,7 @@ check "and every answer is the first" test "$(sed 's/.*"answer"/a/; s/"forgotten
   sort -u | wc -l)" -eq 1
 talk 2 "more than the 64" --system 'a system prompt that is so long that nothing fits beside it, no'
 talk 2 "--blocks" --blocks 3
+talk 0 "cache dual (approximate)" --cache dual --verify-cache --no-history
 : >lines.txt
 talk 0 "" --system 'be brief'
 check "no line, no answer" test ! -s out.txt
