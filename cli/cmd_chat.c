@@ -80,6 +80,7 @@ static mdlm_status add_turn(job *j, const char *role, const char *text, size_t s
 
 /* Forgets turns [first, first + n). */
 static void drop_turns(job *j, size_t first, size_t n) {
+    if (n == 0) return;
     for (size_t i = first; i < first + n; i++) md_free(j->turns[i].text);
     memmove(j->turns + first, j->turns + first + n, (j->count - first - n) * sizeof *j->turns);
     j->count -= n;
