@@ -36,6 +36,26 @@ START_TEST(a_model_describes_itself) {
 }
 END_TEST
 
+START_TEST(a_conversation_becomes_a_prompt) {
+    static const mdlm_message turns[] = {{.role = "user", .text = "<|mask|>", .text_bytes = 8},
+                                         {.role = "assistant", .text = "b", .text_bytes = 1},
+                                         {.role = "user", .text = "c", .text_bytes = 1}};
+    static const mdlm_message odd = {.role = "no word", .text = "", .text_bytes = 0};
+    int32_t *ids = NULL, *none = NULL;
+    size_t count = 0;
+    ck_assert(!mdlm_has_chat_template(model));
+    assert_ok(mdlm_tokenize_chat(model, turns, 3, &ids, &count, &err));
+    ck_assert_uint_eq(count, 9 + 2 + 2);
+    ck_assert_int_eq(ids[0], '<'); /* a message's letters make no special token */
+    ck_assert_int_eq(ids[8], '\n');
+    ck_assert_int_eq(ids[10], 257);
+    ck_assert_int_eq(ids[12], '\n');
+    assert_fails(mdlm_tokenize_chat(model, &odd, 1, &none, &count, &err), MDLM_INPUT, "'no word'");
+    ck_assert_ptr_null(none);
+    mdlm_ids_free(ids);
+}
+END_TEST
+
 START_TEST(spans_stay_and_holes_are_filled) {
     static const char head[] = "Once", tail[] = "\xff.";
     mdlm_span spans[] = {
@@ -240,6 +260,7 @@ static void add(Suite *s, const char *name, const TTest *test) {
 int main(void) {
     Suite *s = suite_create("the public header");
     add(s, "describe", a_model_describes_itself);
+    add(s, "chat", a_conversation_becomes_a_prompt);
     add(s, "fill", spans_stay_and_holes_are_filled);
     add(s, "callback", a_callback_sees_every_step_and_can_cancel);
     add(s, "refusals", what_makes_no_sense_is_refused);
