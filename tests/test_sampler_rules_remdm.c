@@ -147,7 +147,7 @@ static void enumerate_conf(double *law) {
     conf_law(&c, ALL_MASKED, 1, first);
     for (int one = 0; one < TABLE_CANVASES; one++) {
         double second[TABLE_CANVASES] = {0};
-        float set_with[TABLE_T], then[TABLE_T];
+        float set_with[TABLE_T] = {0}, then[TABLE_T];
         int32_t ids[TABLE_T], now[TABLE_T];
         table_canvas(one, ids);
         for (int j = 0; j < TABLE_T; j++)
@@ -168,6 +168,7 @@ static void enumerate_conf(double *law) {
         }
     }
     set_moment(&c, 3, 4);
+    c.set_with = some_set_with; /* whatever: its rate is 0 */
     for (int code = 0; code < TABLE_CANVASES; code++)
         if (third[code] > 0) conf_law(&c, code, third[code], law);
 }
