@@ -90,10 +90,10 @@ typedef struct mdlm_span {
 /* One step of the sampler, for showing progress. Arrays are [samples][length], owned by the
  * library, valid during the callback. */
 typedef struct mdlm_step {
-    int step, steps;         /* 1-based index of this step, planned total */
-    int block, blocks;       /* 0-based block being filled, number of blocks */
-    int samples, length;     /* canvases, tokens in each (spans included) */
-    const int32_t *ids;      /* current canvas; masked positions hold mask_id */
+    int step, steps;     /* 1-based index of this step; planned total, or the most there can be */
+    int block, blocks;   /* 0-based block being filled, number of blocks */
+    int samples, length; /* canvases, tokens in each (spans included) */
+    const int32_t *ids;  /* current canvas; masked positions hold mask_id */
     const float *confidence; /* probability of the token when it was set; 1 for given tokens */
     const uint8_t *settled;  /* 1 where the token will not change any more */
     int64_t evaluations;     /* network evaluations so far, counted in canvases */
