@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "corpora/quality.h"
-#include "model/transformer.h"
+#include "model/lora.h"
 #include "sampler/draw.h"
 #include "tensor/ops.h"
 #include "tensor/optim.h"
@@ -177,6 +177,13 @@ static mdlm_status make_fitting(mdlm_error *err) {
     if (status == MDLM_OK) md_fitting_free(f);
     md_automaton_free(a);
     md_tokenizer_free(tok);
+    return status;
+}
+
+static mdlm_status make_adapters(mdlm_error *err) {
+    md_lora *made = NULL;
+    mdlm_status status = md_lora_new(net, 4, true, &made, err);
+    md_lora_free(made);
     return status;
 }
 
@@ -378,6 +385,7 @@ START_TEST(constructors_say_so_and_leave_nothing) {
     fail_in_turn(make_drawer, 8);
     fail_in_turn(make_text_batch, 8);
     fail_in_turn(make_fitting, 30);
+    fail_in_turn(make_adapters, 8);
 }
 END_TEST
 
