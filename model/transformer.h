@@ -1,13 +1,13 @@
-/* model/transformer.h: LLaDA's bidirectional transformer.
+/* model/transformer.h: LLaDA's transformer, bidirectional or not.
  *
  *     x = wte[ids]
  *     x = x + attn_out(attention(rope(q_proj n), rope(k_proj n), v_proj n)),  n = rms_norm(x)
  *     x = x + ff_out(silu(ff_proj n) * up_proj n),                            n = rms_norm(x)
  *     logits = ff_out(rms_norm(x))                  (or the embedding when tied)
  *
- * No biases; full attention, grouped K/V heads; rotate-half RoPE; RMSNorm. Time is not an input:
- * the network sees only which tokens are masked (RADD). Parameters have the names of LLaDA's files,
- * with the prefix "model.transformer.".
+ * No biases; attention to what the configuration's `sight` says, grouped K/V heads; rotate-half
+ * RoPE; RMSNorm. Time is not an input: the network sees only which tokens are masked (RADD).
+ * Parameters have the names of LLaDA's files, with the prefix "model.transformer.".
  *
  *     md_transformer *net = NULL;
  *     MD_TRY(md_transformer_new(&config, true, &net, err));
