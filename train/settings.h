@@ -62,9 +62,9 @@
     X(CHOICE, noise_schedule, "poly", 0, 0, \
       "linear|cosine|poly|geometric: how noise levels are drawn; the bound is the same") \
     X(TEXT, noise_clip, "auto", 0, 0, \
-      "LOW,HIGH: train on masked shares from LOW to HIGH alone; off: on all; auto: with " \
-      "--objective " \
-      "block, those between which the loss varies least, measured at each validation") \
+      "LOW,HIGH: train on masked shares from LOW to HIGH alone, whose loss is then what training " \
+      "reports; off: on all; auto: with --objective block, those between which the loss varies " \
+      "least, measured at each validation") \
     X(CHOICE, objective, "mdlm", 0, 0, \
       "mdlm|block|ar: masked diffusion; block diffusion, blocks from left to right; " \
       "autoregressive, each token from those before it") \
