@@ -226,7 +226,7 @@ static void guard_descriptors(void) {
 int main(int argc, char **argv) {
     mdlm_error err = {0}, late = {0};
     guard_descriptors();
-    md_cli_signals_ignore_pipe();
+    md_cli_signals_ignore_writes();
     mdlm_status status = dispatch(argc, argv, &err);
     if (md_cli_flush(&late) != MDLM_OK && status == MDLM_OK) {
         status = late.status;

@@ -27,8 +27,9 @@ void md_cli_signals_catch(void) {
     }
 }
 
-void md_cli_signals_ignore_pipe(void) {
+void md_cli_signals_ignore_writes(void) {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 int md_cli_signal(void) {

@@ -9,8 +9,9 @@
 #ifndef MD_CLI_SIGNALS_H
 #define MD_CLI_SIGNALS_H
 
-void md_cli_signals_catch(void);       /* SIGINT, SIGTERM, SIGHUP */
-void md_cli_signals_ignore_pipe(void); /* a closed pipe becomes a write error, not a death */
-int md_cli_signal(void);               /* the signal caught so far, or 0 */
+void md_cli_signals_catch(void); /* SIGINT, SIGTERM, SIGHUP */
+/* A closed pipe, or a file at the limit of its size, becomes a write error, not a death. */
+void md_cli_signals_ignore_writes(void);
+int md_cli_signal(void); /* the signal caught so far, or 0 */
 
 #endif

@@ -49,4 +49,11 @@ refuse 5 "nowhere" "$mdlm" corpus tales --out nowhere/x.txt
 : >file
 refuse 5 "file" "$mdlm" tokenize --train --vocab-size 300 --out file/tok corpus.txt
 
+# The shell counts blocks of 512 bytes or of 1024: the file is larger than either.
+(ulimit -f 1; "$mdlm" corpus tales --bytes 200000 --out limited.txt) >out.txt 2>err.txt
+got=$?
+check "a file at the limit of its size is exit code 5" test $got -eq 5
+check "and is said" grep -q "^mdlm: cannot write 'limited.txt" err.txt
+check "and nothing of it is left" test -z "$(ls limited.txt* 2>/dev/null)"
+
 finish
