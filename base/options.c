@@ -319,6 +319,19 @@ md_origin md_options_origin(const md_options *o, const char *name) {
     return slot->origin;
 }
 
+mdlm_status md_options_refuse(const md_options *o, const char *const *names, const char *use,
+                              mdlm_error *err) {
+    for (; *names; names++) {
+        const md_option_slot *slot = md_options_find(o, *names);
+        MD_BUG_IF(!slot);
+        if (slot->origin != MD_ORIGIN_GIVEN) continue;
+        char flag[MD_FLAG_BYTES];
+        md_option_flag(slot->option, flag);
+        return md_fail(err, MDLM_USAGE, "%s is for %s", flag, use);
+    }
+    return MDLM_OK;
+}
+
 void md_options_chosen(md_options *o, const char *name) {
     md_option_slot *slot = md_options_find(o, name);
     MD_BUG_IF(!slot);

@@ -113,6 +113,10 @@ cJSON *md_options_to_json(const md_options *o);
 
 /* The origin of a value. The name must exist (MD_BUG_IF). */
 md_origin md_options_origin(const md_options *o, const char *name);
+/* MDLM_USAGE, "FLAG is for USE", for the first of `names` (up to NULL) that the command line gave:
+ * an option that would change nothing is better refused than ignored. */
+mdlm_status md_options_refuse(const md_options *o, const char *const *names, const char *use,
+                              mdlm_error *err);
 /* Records that the program chose the value now in the struct. No-op for a higher origin. */
 void md_options_chosen(md_options *o, const char *name);
 

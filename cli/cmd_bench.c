@@ -97,13 +97,9 @@ static mdlm_status choose(job *j, mdlm_error *err) {
 static mdlm_status check_foreign(const job *j, mdlm_error *err) {
     for (int i = 0; i < KINDS; i++) {
         if (&all[i] == j->what) continue;
-        for (const char *const *name = all[i].only; *name; name++) {
-            if (md_options_origin(j->cli->options, *name) == MD_ORIGIN_DEFAULT) continue;
-            char flag[32];
-            snprintf(flag, sizeof flag, "--%s", *name);
-            for (char *c = flag; *c; c++) *c = *c == '_' ? '-' : *c;
-            return md_fail(err, MDLM_USAGE, "%s is for mdlm bench %s", flag, all[i].name);
-        }
+        char use[32];
+        snprintf(use, sizeof use, "mdlm bench %s", all[i].name);
+        MD_TRY(md_options_refuse(j->cli->options, all[i].only, use, err));
     }
     if (j->what->run == md_bench_train && !strcmp(j->opt->dtype, "q8_0")) {
         return md_fail(err, MDLM_USAGE,

@@ -17,8 +17,21 @@ static const md_option samples_table[] = {MD_EVAL_SAMPLES_OPTIONS(MD_OPTION_ROW)
 static const md_option answers_table[] = {MD_EVAL_ANSWERS_OPTIONS(MD_OPTION_ROW){0}};
 #undef MD_OPTION_STRUCT
 
+/* Options that one of the three alone knows. */
+static const char *const of_text[] = {"method", "mc", "split", "window", "stride", "compare", NULL};
+static const char *const of_samples[] = {"reference", "order", NULL};
+static const char *const of_answers[] = {"sampler", "steps", "blocks", "temperature", "room", NULL};
+static const char *const not_of_samples[] = {"items", "batch_size", NULL};
+
+static const char text_use[] = "the likelihood of a text: mdlm eval FILE";
+static const char samples_use[] = "mdlm eval --samples FILE";
+static const char answers_use[] = "mdlm eval --answers FILE";
+
 static mdlm_status report_samples(const md_cli *cli, mdlm_error *err) {
     const eval_options *o = cli->settings;
+    MD_TRY(md_options_refuse(cli->options, of_text, text_use, err));
+    MD_TRY(md_options_refuse(cli->options, not_of_samples, text_use, err));
+    MD_TRY(md_options_refuse(cli->options, of_answers, answers_use, err));
     if (md_cli_argument(cli)) {
         return md_fail(err, MDLM_USAGE,
                        "--samples takes the place of '%s': the text to compare with "
@@ -31,6 +44,8 @@ static mdlm_status report_samples(const md_cli *cli, mdlm_error *err) {
 
 static mdlm_status judge_answers(const md_cli *cli, mdlm_error *err) {
     const eval_options *o = cli->settings;
+    MD_TRY(md_options_refuse(cli->options, of_text, text_use, err));
+    MD_TRY(md_options_refuse(cli->options, of_samples, samples_use, err));
     if (md_cli_argument(cli) || *o->samples) {
         return md_fail(err, MDLM_USAGE, "--answers takes the place of '%s'",
                        md_cli_argument(cli) ? md_cli_argument(cli) : "--samples");
@@ -51,9 +66,8 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
     const eval_options *given = cli->settings;
     if (*given->answers) return judge_answers(cli, err);
     if (*given->samples) return report_samples(cli, err);
-    if (*given->reference) {
-        return md_fail(err, MDLM_USAGE, "--reference needs --samples FILE, the texts to compare");
-    }
+    MD_TRY(md_options_refuse(cli->options, of_samples, samples_use, err));
+    MD_TRY(md_options_refuse(cli->options, of_answers, answers_use, err));
     return md_eval_text(cli, &given->text, err);
 }
 

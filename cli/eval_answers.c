@@ -4,12 +4,12 @@
  */
 #include "cli/eval_answers.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/fill_options.h"
 #include "base/file.h"
+#include "base/interval.h"
 #include "base/memory.h"
 #include "cli/eta.h"
 #include "cli/output.h"
@@ -36,19 +36,11 @@ typedef struct job {
     size_t count, capacity;
     size_t longest; /* tokens of a response, end-of-text included */
     int room;
+    const char *rule; /* the sampler's name */
     int64_t correct;
     md_sampler_options sampler;
     md_eta eta;
 } job;
-
-void md_wilson_interval(int64_t hits, int64_t count, double *low, double *high) {
-    const double z = 1.959963984540054; /* of a normal law, 2.5% lie above */
-    double n = (double)count, p = (double)hits / n, zz = z * z / n;
-    double middle = (p + zz / 2) / (1 + zz);
-    double half = z / (1 + zz) * sqrt(p * (1 - p) / n + zz / (4 * n));
-    *low = fmax(0, middle - half);
-    *high = fmin(1, middle + half);
-}
 
 /* --- the questions ---------------------------------------------------------------------------- */
 
@@ -120,12 +112,16 @@ static mdlm_status check_room(job *j, mdlm_error *err) {
     if (room % blocks)
         return md_fail(err, MDLM_USAGE, "--blocks %lld does not divide the room of %lld tokens",
                        (long long)blocks, (long long)room);
-    size_t longest = j->items[j->count - 1].prompt_tokens;
-    if (j->model->denoiser.sight == MD_SEES_ALL && longest + (size_t)room > (size_t)info.seq_len)
-        return md_fail(err, MDLM_USAGE,
-                       "a prompt of %zu tokens and room for %lld are more than the %d that this "
-                       "model was trained on",
-                       longest, (long long)room, info.seq_len);
+    const question *longest = &j->items[j->count - 1];
+    if (j->model->denoiser.sight == MD_SEES_ALL &&
+        longest->prompt_tokens + (size_t)room > (size_t)info.seq_len) {
+        /* Who named the room can name another; else it is the file that asks for too much. */
+        return md_fail(err, j->opt->room > 0 ? MDLM_USAGE : MDLM_INPUT,
+                       "'%s' line %lld: a prompt of %zu tokens and room for %lld are more than the "
+                       "%d that this model was trained on",
+                       j->opt->answers, (long long)longest->line, longest->prompt_tokens,
+                       (long long)room, info.seq_len);
+    }
     j->room = (int)room;
     return MDLM_OK;
 }
@@ -193,7 +189,8 @@ static mdlm_status choose_sampler(job *j, mdlm_error *err) {
     uint8_t *allowed = NULL;
     bool left = j->model->denoiser.sight == MD_SEES_PAST &&
                 md_options_origin(j->cli->options, "sampler") == MD_ORIGIN_DEFAULT;
-    fill.sampler = left ? "left" : j->opt->sampler;
+    j->rule = left ? "left" : j->opt->sampler;
+    fill.sampler = j->rule;
     fill.steps = (int)j->opt->steps;
     fill.blocks = (int)j->opt->blocks;
     fill.temperature = j->opt->temperature;
@@ -226,16 +223,16 @@ static mdlm_status write_items(job *j, mdlm_error *err) {
 }
 
 static mdlm_status report(const job *j, double seconds, mdlm_error *err) {
-    double low, high, share = (double)j->correct / (double)j->count;
-    md_wilson_interval(j->correct, (int64_t)j->count, &low, &high);
+    double share = (double)j->correct / (double)j->count;
+    md_interval ci = md_wilson(j->correct, (int64_t)j->count);
     if (!j->cli->common.json)
         return md_cli_print(err, "exact match  %.4f  (95%%: %.4f to %.4f), %lld of %zu answers\n",
-                            share, low, high, (long long)j->correct, j->count);
+                            share, ci.low, ci.high, (long long)j->correct, j->count);
     md_json_line line;
     md_json_begin(&line);
     md_json_put_real(&line, "exact_match", share);
-    md_json_put_real(&line, "exact_match_low", low);
-    md_json_put_real(&line, "exact_match_high", high);
+    md_json_put_real(&line, "exact_match_low", ci.low);
+    md_json_put_real(&line, "exact_match_high", ci.high);
     md_json_put_int(&line, "correct", j->correct);
     md_json_put_int(&line, "count", (int64_t)j->count);
     md_json_put_int(&line, "room", j->room);
@@ -253,7 +250,7 @@ static mdlm_status prepare(job *j, mdlm_error *err) {
     MD_TRY(check_room(j, err));
     MD_TRY(choose_sampler(j, err));
     md_cli_note(j->cli, "%s: %zu questions, room for %d tokens%s, sampler %s%s, temperature %g%s",
-                j->cli->model, j->count, j->room, md_cli_defaulted(j->cli, "room"), j->opt->sampler,
+                j->cli->model, j->count, j->room, md_cli_defaulted(j->cli, "room"), j->rule,
                 md_cli_defaulted(j->cli, "sampler"), j->opt->temperature,
                 md_cli_defaulted(j->cli, "temperature"));
     return MDLM_OK;

@@ -27,7 +27,4 @@ typedef struct md_eval_answers_options {
 
 mdlm_status md_eval_answers(const md_cli *cli, const md_eval_answers_options *opt, mdlm_error *err);
 
-/* Wilson's 95% interval of a share of `hits` in `count` >= 1. */
-void md_wilson_interval(int64_t hits, int64_t count, double *low, double *high);
-
 #endif

@@ -106,9 +106,21 @@ static mdlm_status announce(session *s) {
 
 /* --- a new run ------------------------------------------------------------------------------- */
 
+/* --init's model keeps its tokenizer; one that the command line names must be of its kind. */
+static mdlm_status inherit_tokenizer(session *s) {
+    const char *name = s->set->tokenizer;
+    MD_TRY(md_tokenizer_load(s->set->init, &s->tokenizer, s->err));
+    const char *kind = md_tokenizer_kind_name(s->tokenizer);
+    if (s->request.options && strcmp(name, kind) &&
+        md_options_origin(s->request.options, "tokenizer") == MD_ORIGIN_GIVEN)
+        return md_fail(s->err, MDLM_USAGE, "--tokenizer '%s': the model '%s' has its own (%s)",
+                       name, s->set->init, kind);
+    return MDLM_OK;
+}
+
 static mdlm_status make_tokenizer(session *s) {
     const char *name = s->set->tokenizer;
-    if (*s->set->init) return md_tokenizer_load(s->set->init, &s->tokenizer, s->err);
+    if (*s->set->init) return inherit_tokenizer(s);
     if (!strcmp(name, "bytes")) return md_tokenizer_bytes(&s->tokenizer, s->err);
     bool chars = !strcmp(name, "chars"), bpe = !strcmp(name, "bpe");
     if (!chars && !bpe && !md_file_exists(name))
@@ -321,8 +333,23 @@ static mdlm_status write_description(session *s, const char *folder) {
     return write_run(s, folder);
 }
 
+/* Options of what this run has not. */
+static mdlm_status check_idle(const session *s) {
+    static const char *const of_pairs[] = {"sft_padding", NULL};
+    static const char *const of_bpe[] = {"vocab_size", "nfc", NULL};
+    static const char *const of_new[] = {"preset", "tied", NULL};
+    const md_options *o = s->request.options;
+    if (!o) return MDLM_OK;
+    if (!s->set->sft) MD_TRY(md_options_refuse(o, of_pairs, "--sft", s->err));
+    if (strcmp(s->set->tokenizer, "bpe"))
+        MD_TRY(md_options_refuse(o, of_bpe, "--tokenizer bpe", s->err));
+    if (!*s->set->init) return MDLM_OK;
+    return md_options_refuse(o, of_new, "a new network: that of --init has its own shape", s->err);
+}
+
 /* The mapped corpus moves with its folder, so it stays open across the rename. */
 static mdlm_status start_run(session *s) {
+    MD_TRY(check_idle(s));
     MD_TRY(find_base(s));
     MD_TRY(inherit_objective(s));
     md_model_config early; /* settings that cannot fit are refused before any file is read */
