@@ -189,6 +189,9 @@ typedef struct mdlm_score_options {
     int64_t index;         /* number of the text, from 0: masks depend on (seed, index) */
     double guidance_scale; /* 1: off; else logits are pushed away from those without the prompt, and
                               the result ranks responses, but bounds no likelihood */
+    bool
+        chat; /* as a model is fine-tuned: the prompt is a user's message, by the chat template (see
+                 mdlm_tokenize_chat), and the response is followed by end-of-text, which counts */
 } mdlm_score_options;
 
 /* A bound on a conditional likelihood: log p(response | prompt) >= -nelbo, or = (see method). */

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "diffusion/likelihood.h"
 #include "sampler/guide.h"
+#include "tokenizer/chat.h"
 
 mdlm_score_options mdlm_score_defaults(void) {
     return (mdlm_score_options){.draws = 64, .seed = 1, .guidance_scale = 1};
@@ -56,6 +57,17 @@ done:
     return status;
 }
 
+static mdlm_status encode_prompt(const mdlm_model *m, const char *prompt, size_t bytes, bool chat,
+                                 md_ids *ids, mdlm_error *err) {
+    if (!chat) return md_tokenizer_encode(m->tokenizer, prompt, bytes, ids, err);
+    mdlm_message question = {.role = "user", .text = prompt, .text_bytes = bytes};
+    md_chat *how = NULL;
+    MD_TRY(md_chat_new(m->tokenizer, &how, err));
+    mdlm_status status = md_chat_encode(how, &question, 1, true, ids, err);
+    md_chat_free(how);
+    return status;
+}
+
 mdlm_status mdlm_score(mdlm_model *m, const char *prompt, size_t prompt_bytes, const char *response,
                        size_t response_bytes, const mdlm_score_options *opt, mdlm_score_result *out,
                        mdlm_error *err) {
@@ -64,10 +76,13 @@ mdlm_status mdlm_score(mdlm_model *m, const char *prompt, size_t prompt_bytes, c
     md_ids ids = {0};
     mdlm_status status;
     if (!opt) opt = &defaults;
-    MD_GOTO(done, status, md_tokenizer_encode(m->tokenizer, prompt, prompt_bytes, &ids, err));
+    MD_GOTO(done, status, encode_prompt(m, prompt, prompt_bytes, opt->chat, &ids, err));
     size_t in_prompt = ids.count;
     MD_GOTO(done, status, md_tokenizer_encode(m->tokenizer, response, response_bytes, &ids, err));
-    if (ids.count == in_prompt) {
+    bool empty = ids.count == in_prompt;
+    if (opt->chat)
+        MD_GOTO(done, status, md_ids_push(&ids, md_tokenizer_end_of_text(m->tokenizer), err));
+    if (empty) {
         status = md_fail(err, MDLM_USAGE, "the response is empty");
     } else if (ids.count > (size_t)seq_len) {
         status = md_fail(err, MDLM_USAGE,

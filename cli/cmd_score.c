@@ -14,6 +14,9 @@
     X(TEXT, file, "", 0, 0, \
       "score the lines of this file: {\"prompt\", \"response\"} or {\"question\", \"choices\", " \
       "\"answer\"}") \
+    X(FLAG, chat, false, 0, 0, \
+      "as a model is fine-tuned: the prompt is a message, by the model's chat template; the " \
+      "response ends with end-of-text") \
     X(CHOICE, method, "nelbo", 0, 0, \
       "nelbo|count|chain: a bound by independent masking, by a drawn number of masks, or -log p " \
       "from left to right") \
@@ -133,6 +136,8 @@ static mdlm_status check(const score_options *opt, mdlm_error *err) {
         return md_fail(err, MDLM_USAGE, "--ids needs --logits FILE.npy");
     if (*opt->logits && *opt->file)
         return md_fail(err, MDLM_USAGE, "--logits and --file exclude each other");
+    if (*opt->logits && opt->chat)
+        return md_fail(err, MDLM_USAGE, "--logits and --chat exclude each other");
     if (*opt->file && one)
         return md_fail(err, MDLM_USAGE, "--file excludes --prompt and --response");
     if (*opt->ids && one) return md_fail(err, MDLM_USAGE, "--ids excludes --prompt and --response");
@@ -152,8 +157,11 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
     how.draws = (int)opt->mc;
     how.seed = (uint64_t)cli->common.seed;
     how.guidance_scale = opt->guidance_scale;
+    how.chat = opt->chat;
     MD_TRY(md_cli_load(cli, &model, err));
     mdlm_status status;
+    if (opt->chat && !mdlm_has_chat_template(model))
+        md_cli_note(cli, "'%s' has no chat template: asking with a plain one", cli->model);
     if (*opt->logits) {
         status = write_logits(cli, model, err);
     } else {
@@ -181,6 +189,7 @@ const md_command md_cmd_score = {
     .examples = "  mdlm score --prompt 'To be' --response ' or not to be'\n"
                 "  mdlm score -p 'To be' -r ' or not to be' --method chain\n"
                 "  mdlm score --file questions.jsonl --json     pairs, or choices and accuracy\n"
+                "  mdlm score --file questions.jsonl --chat     of a fine-tuned model\n"
                 "  mdlm score --ids '84 111 256' --logits canvas.npy\n",
     .notes =
         "A line of --file is {\"prompt\": \"2 + 2 =\", \"response\": \" 4\"} or\n"

@@ -47,6 +47,10 @@ echo '{"text": "no pair"}' >text.jsonl
 refuse 3 "'text.jsonl' line 1" "$mdlm" train --sft text.jsonl --init base --run no
 refuse 3 "is not valid JSON" "$mdlm" train --sft corpus.txt --init base --run no
 refuse 2 "learns from text" "$mdlm" train --sft pairs.jsonl --tokenizer bpe --run no
+refuse 2 "has its own (bytes)" "$mdlm" train --sft pairs.jsonl --init base --tokenizer chars --run no
+refuse 2 "--tied is for a new network" "$mdlm" train --sft pairs.jsonl --init base --tied --run no
+refuse 2 "--sft-padding is for --sft" "$mdlm" train corpus.txt --sft-padding count --run no
+refuse 2 "--vocab-size is for --tokenizer bpe" "$mdlm" train corpus.txt --vocab-size 300 --run no
 check "nothing is left of it" test ! -e no
 
 # Answers.
@@ -67,7 +71,24 @@ expect 0 "no chat template" "$mdlm" eval --answers held-out.jsonl -m base
 refuse 2 "does not divide" "$mdlm" eval --answers held-out.jsonl -m tuned --room 5 --blocks 2
 refuse 2 "more than the 32" "$mdlm" eval --answers held-out.jsonl -m tuned --room 30
 refuse 2 "--answers takes the place" "$mdlm" eval --answers held-out.jsonl corpus.txt -m tuned
+for other in "--method chain" "--window 8" "--order 3"; do
+  refuse 2 "${other% *} is for " "$mdlm" eval --answers held-out.jsonl -m tuned $other
+done
+refuse 2 "--room is for mdlm eval --answers" "$mdlm" eval corpus.txt -m tuned --room 4
+cat held-out.jsonl long.jsonl >both.jsonl
+refuse 3 "'both.jsonl' line $(wc -l <both.jsonl): a prompt of" "$mdlm" eval --answers both.jsonl -m tuned
 refuse 2 "was fine-tuned on prompts" "$mdlm" eval -m tuned
 refuse 3 "missing.jsonl" "$mdlm" eval --answers missing.jsonl -m tuned
+
+# Scores: with --chat the text is what training made of the pair.
+expect 0 "" "$mdlm" score --chat -p 'a b' -r 'c' -m tuned --method chain --json --quiet
+cp out.txt chat.json
+check "end-of-text counts" grep -q '"tokens":2,' chat.json
+expect 0 "" "$mdlm" score -p 'a b
+' -r c -m tuned --method chain --json --quiet
+part=$(sed 's/.*"log_prob_nats":\(-[0-9.]*\),.*/\1/' out.txt)
+whole=$(sed 's/.*"log_prob_nats":\(-[0-9.]*\),.*/\1/' chat.json)
+check "and is less likely than the response alone" awk "BEGIN { exit !($whole < $part) }"
+refuse 2 "exclude each other" "$mdlm" score --chat -p a --logits a.npy -m tuned
 
 finish
