@@ -226,12 +226,10 @@ done:
 
 /* --- the beginning ---------------------------------------------------------------------------- */
 
-/* The likeliest answer, unless something else was asked for. */
 static mdlm_status settle(job *j, mdlm_error *err) {
     const chat_options *o = j->opt;
     int seq_len = mdlm_info(j->model).seq_len;
     int64_t quarter = seq_len / 4 > SHORTEST ? seq_len / 4 : SHORTEST;
-    bool past = !strcmp(mdlm_info(j->model).objective, "ar");
     const md_extent_wish wish = {.length = o->length > 0 ? o->length : quarter,
                                  .blocks = o->blocks,
                                  .blocks_given = given(j, "blocks"),
@@ -241,9 +239,6 @@ static mdlm_status settle(job *j, mdlm_error *err) {
     MD_TRY(md_cli_sampling_fill(j->cli, &o->sampling, j->model, &j->tokens, &j->fill, err));
     j->room = extent.length;
     j->fill.blocks = extent.blocks;
-    if (!given(j, "sampler") && !past) j->fill.sampler = "confidence";
-    if (!given(j, "temperature")) j->fill.temperature = 0;
-    if (!given(j, "end_of_text")) j->fill.end_of_text = "stop";
     j->fill.on_step = on_step;
     j->fill.user = j;
     md_cli_note(j->cli, "%s: sampler %s%s, temperature %g%s, room for %d tokens%s, seed %lld%s",
@@ -277,8 +272,8 @@ done:
 }
 
 static const md_cli_section sections[] = {{"Conversation", table},
-                                          {"Sampling", md_cli_sampling_table},
-                                          {"Constraints", md_cli_constraint_table},
+                                          {"Sampling", md_cli_answer_sampling_table},
+                                          {"Constraints", md_cli_answer_constraint_table},
                                           {NULL, NULL}};
 
 static const md_option_alias aliases[] = {
@@ -295,7 +290,7 @@ const md_command md_cmd_chat = {
                 "  echo 'What is 47 + 38?' | mdlm chat --quiet   an answer a line\n"
                 "  mdlm chat --no-history --json < questions.txt\n",
     .notes = "A model learns to answer with `mdlm train --sft`. Unless told otherwise answers are "
-             "the likeliest\n(--sampler confidence --temperature 0) and end at end-of-text.\n",
+             "the likeliest\nand end at end-of-text.\n",
     .settings_size = sizeof(chat_options),
     .sections = sections,
     .aliases = aliases,

@@ -8,8 +8,13 @@
 #include "cli/token_list.h"
 
 #define MD_OPTION_STRUCT md_cli_sampling
-const md_option md_cli_sampling_table[] = {MD_CLI_SAMPLING_OPTIONS(MD_OPTION_ROW){0}};
-const md_option md_cli_constraint_table[] = {MD_CLI_CONSTRAINT_OPTIONS(MD_OPTION_ROW){0}};
+const md_option md_cli_sampling_table[] = {
+    MD_CLI_SAMPLING_OPTIONS(MD_OPTION_ROW, "ancestral", 1){0}};
+const md_option md_cli_constraint_table[] = {MD_CLI_CONSTRAINT_OPTIONS(MD_OPTION_ROW, "keep"){0}};
+const md_option md_cli_answer_sampling_table[] = {
+    MD_CLI_SAMPLING_OPTIONS(MD_OPTION_ROW, "confidence", 0){0}};
+const md_option md_cli_answer_constraint_table[] = {
+    MD_CLI_CONSTRAINT_OPTIONS(MD_OPTION_ROW, "stop"){0}};
 #undef MD_OPTION_STRUCT
 
 void md_cli_tokens_release(md_cli_tokens *tokens) {

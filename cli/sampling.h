@@ -22,8 +22,9 @@
 #include "cli/common.h"
 #include "cli/output.h"
 
-#define MD_CLI_SAMPLING_OPTIONS(X) \
-    X(CHOICE, sampler, "ancestral", 0, 0, \
+/* With the defaults in which commands differ. */
+#define MD_CLI_SAMPLING_OPTIONS(X, SAMPLER, TEMPERATURE) \
+    X(CHOICE, sampler, SAMPLER, 0, 0, \
       "ancestral|first-hitting=first_hitting|random|left=left-to-right=left_to_right|" \
       "confidence=low_confidence=maskgit_plus|margin=topk_margin|entropy|origin|threshold|factor|" \
       "remdm-cap=remdm_cap|remdm-rescale=remdm_rescale|remdm-conf=remdm_conf|" \
@@ -31,7 +32,8 @@
     X(INT, steps, 0, 1, 1048576, "sampling steps in all; one per new token if not given") \
     X(CHOICE, step_schedule, "linear", 0, 0, \
       "linear|cosine: how tokens fall over the steps; cosine: few at first") \
-    X(REAL, temperature, 1, 0, 100, "1: the model's own distribution; 0: the likeliest token") \
+    X(REAL, temperature, TEMPERATURE, 0, 100, \
+      "1: the model's own distribution; 0: the likeliest token") \
     X(INT, top_k, 0, 0, 1000000, "draw from the k likeliest tokens; 0: from all") \
     X(REAL, top_p, 1, 0, 1, "draw from the likeliest tokens that make up this probability") \
     X(REAL, threshold, 0.9, 0, 1, "threshold: set every token from this confidence on") \
@@ -47,20 +49,21 @@
       "exact|none|prefix|dual: what is kept between steps; prefix and dual approximate") \
     X(FLAG, verify_cache, false, 0, 0, "compute without the cache too, and print the difference")
 
-#define MD_CLI_CONSTRAINT_OPTIONS(X) \
-    X(CHOICE, end_of_text, "keep", 0, 0, \
+#define MD_CLI_CONSTRAINT_OPTIONS(X, END_OF_TEXT) \
+    X(CHOICE, end_of_text, END_OF_TEXT, 0, 0, \
       "keep|stop|forbid|late: a token like others; the text ends there; never drawn; set last") \
     X(TEXT, allow_tokens, "", 0, 0, "draw from these alone: ids and quoted texts: 10,\" the\"") \
     X(TEXT, forbid_tokens, "", 0, 0, "never draw these") \
     X(TEXT, regex, "", 0, 0, "regular expression that the new text matches from end to end")
 
 typedef struct md_cli_sampling {
-    MD_CLI_SAMPLING_OPTIONS(MD_OPTION_FIELD)
-    MD_CLI_CONSTRAINT_OPTIONS(MD_OPTION_FIELD)
+    MD_CLI_SAMPLING_OPTIONS(MD_OPTION_FIELD, , )
+    MD_CLI_CONSTRAINT_OPTIONS(MD_OPTION_FIELD, )
 } md_cli_sampling;
 
-extern const md_option md_cli_sampling_table[];
-extern const md_option md_cli_constraint_table[];
+/* generate's: the model's own distribution; chat's: the likeliest answer, up to end-of-text. */
+extern const md_option md_cli_sampling_table[], md_cli_constraint_table[];
+extern const md_option md_cli_answer_sampling_table[], md_cli_answer_constraint_table[];
 /* --temp and other names that users know; a command adds its own before them. */
 #define MD_CLI_SAMPLING_ALIASES \
     {"--temp", "temperature"}, {"--alg-temperature", "alg_temp"}, { \

@@ -58,4 +58,11 @@ expect 0 "no chat template" "$mdlm" chat -m plain
 expect 0 "no chat template" "$mdlm" generate -m plain --chat -p hello -n 4
 refuse 3 "there is no run" "$mdlm" chat
 
+# The help tells chat's own defaults, which are not generate's.
+expect 0 "" "$mdlm" chat --help
+tr -s ' \n' ' ' <out.txt >help.txt # lines joined
+check "the likeliest answer" grep -q '(default confidence) --steps' help.txt
+check "nothing drawn" grep -q 'the likeliest token (default 0, ' help.txt
+check "up to end-of-text" grep -q '(default stop) --allow-tokens' help.txt
+
 finish
