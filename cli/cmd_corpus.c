@@ -130,6 +130,9 @@ static mdlm_status markov(const md_cli *cli, mdlm_error *err) {
 
 static mdlm_status run(md_cli *cli, mdlm_error *err) {
     static const char *const names[] = {"tales", "markov", "questions"};
+    static const char *const of_markov[] = {"chain_seed", "nll", NULL};
+    static const char *const of_questions[] = {"count", "first_index", NULL};
+    static const char *const of_texts[] = {"bytes", NULL};
     static mdlm_status (*const make[])(const md_cli *, mdlm_error *) = {tales, markov, questions};
     enum { NAMES = sizeof names / sizeof *names };
     const corpus_options *opt = cli->settings;
@@ -143,9 +146,11 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
                        near ? "did you mean" : "did you mean 'tales', 'markov' or",
                        near ? near : "questions");
     }
-    if (*opt->nll && !is_markov) {
-        return md_fail(err, MDLM_USAGE, "--nll is for the markov corpus, whose law is known");
-    }
+    bool is_questions = which < NAMES && make[which] == questions;
+    const md_options *o = cli->options;
+    if (!is_markov) MD_TRY(md_options_refuse(o, of_markov, "markov, whose law is known", err));
+    if (!is_questions) MD_TRY(md_options_refuse(o, of_questions, "questions", err));
+    if (is_questions) MD_TRY(md_options_refuse(o, of_texts, "tales and markov", err));
     if (cli->common.json && !*opt->out && !*opt->nll) {
         return md_fail(err, MDLM_USAGE, "--json needs --out: stdout cannot hold text and JSON");
     }

@@ -62,6 +62,9 @@ check "as many bytes as asked for" test "$(wc -c <markov.txt)" -eq 20000
 check "16 letters" test "$(tr -d 'a-p' <markov.txt | wc -c)" -eq 0
 expect 0 "" "$mdlm" corpus markov --nll markov.txt --json
 check "the likelihood is known" grep -q '"nll_nats_per_byte":1\.' out.txt
+refuse 2 "--count is for questions" "$mdlm" corpus markov --count 5
+refuse 2 "--bytes is for tales and markov" "$mdlm" corpus questions --bytes 5
+refuse 2 "--nll is for markov" "$mdlm" corpus tales --nll markov.txt
 expect 0 "" "$mdlm" info --json
 check "info describes machine and model" grep -q '"machine":{.*"kernels":.*"model":{.*"dim":32' \
   out.txt
