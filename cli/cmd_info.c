@@ -10,8 +10,10 @@
 #include "cli/output.h"
 #include "cli/terminal.h"
 #include "model/config.h"
+#include "model/lora.h"
 #include "tensor/kernels.h"
 #include "tokenizer/tokenizer.h"
+#include "train/objective.h"
 
 typedef struct machine {
     char cpu[128];
@@ -29,6 +31,7 @@ typedef struct model {
     int64_t parameters;
     md_tokenizer *tokenizer;
     cJSON *run; /* run.json, NULL where there is none */
+    char *base; /* of adapters: the folder of the network that they are beside; else NULL */
 } model;
 
 /* --- machine ---------------------------------------------------------------------------------- */
@@ -157,6 +160,7 @@ static mdlm_status read_run(const char *folder, cJSON **out, mdlm_error *err) {
 static void release_model(model *m) {
     md_tokenizer_free(m->tokenizer);
     cJSON_Delete(m->run);
+    md_free(m->base);
 }
 
 static mdlm_status read_model(const char *folder, model *m, mdlm_error *err) {
@@ -167,7 +171,7 @@ static mdlm_status read_model(const char *folder, model *m, mdlm_error *err) {
     MD_TRY(md_tokenizer_load(folder, &m->tokenizer, err));
     MD_TRY(read_run(folder, &m->run, err));
     m->parameters = md_model_config_parameters(&m->config);
-    return MDLM_OK;
+    return md_lora_in(folder) ? md_lora_base(folder, &m->base, err) : MDLM_OK;
 }
 
 static const char *run_text(const model *m, const char *key) {
@@ -183,6 +187,10 @@ static mdlm_status print_model(const char *folder, const model *m, mdlm_error *e
                         (long long)m->parameters));
     MD_TRY(md_cli_print(err, "shape       layers %d, dim %d, heads %d, kv-heads %d, ff %d%s\n",
                         c->layers, c->dim, c->heads, c->kv_heads, c->ff, c->tied ? ", tied" : ""));
+    MD_TRY(md_cli_print(err, "objective   %s", md_objective_for(c->sight)->name));
+    if (c->block_length > 0) MD_TRY(md_cli_print(err, ", blocks of %d tokens", c->block_length));
+    MD_TRY(md_cli_print(err, "\n"));
+    if (m->base) MD_TRY(md_cli_print(err, "adapters    beside '%s'\n", m->base));
     MD_TRY(md_cli_print(err, "sequence    %d tokens\n", c->seq_len));
     MD_TRY(md_cli_print(err, "tokenizer   %s, vocabulary %d, mask %d, end of text %d\n",
                         md_tokenizer_kind_name(m->tokenizer), c->vocab, (int)c->mask_id,
@@ -208,6 +216,9 @@ static void json_model(const char *folder, const model *m, md_json_line *line) {
     md_json_put_int(line, "ff", c->ff);
     md_json_put_int(line, "seq_len", c->seq_len);
     md_json_put_flag(line, "tied", c->tied);
+    md_json_put_string(line, "objective", md_objective_for(c->sight)->name);
+    if (c->block_length > 0) md_json_put_int(line, "block_length", c->block_length);
+    if (m->base) md_json_put_string(line, "adapters_of", m->base);
     md_json_put_string(line, "tokenizer", md_tokenizer_kind_name(m->tokenizer));
     md_json_put_int(line, "vocab_size", c->vocab);
     md_json_put_int(line, "mask_id", c->mask_id);

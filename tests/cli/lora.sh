@@ -44,4 +44,7 @@ check "the base is still there" test -s base/model.safetensors
   fail "on from adapters: $(cat train.err)"
 check "training all weights goes on from adapters" test -s onward/model.safetensors
 
+expect 0 "" "$mdlm" info tuned
+check "info names the network of adapters" grep -q "^adapters    beside '.*/base'" out.txt
+
 finish

@@ -62,4 +62,9 @@ refuse 2 "no noise levels" "$mdlm" train $tiny --objective ar --noise-clip 0.3,0
 refuse 2 "--noise-clip '0.8,0.3'" "$mdlm" train $tiny --objective block --noise-clip 0.8,0.3 $new
 refuse 2 "objective" "$mdlm" train $tiny --objective gpt $new
 check "nothing is left of what was refused" test ! -e never
+expect 0 "" "$mdlm" info next
+check "info names the objective" grep -q '^objective   block, blocks of 4 tokens$' out.txt
+expect 0 "" "$mdlm" info next --json
+check "and so does its JSON" grep -q '"objective":"block","block_length":4,' out.txt
+
 finish
