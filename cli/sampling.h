@@ -29,19 +29,22 @@
       "confidence=low_confidence=maskgit_plus|margin=topk_margin|entropy|origin|threshold|factor|" \
       "remdm-cap=remdm_cap|remdm-rescale=remdm_rescale|remdm-conf=remdm_conf|" \
       "remdm-loop=remdm_loop: which masks a step fills; left if the model sees only the past") \
-    X(INT, steps, 0, 1, 1048576, "sampling steps in all; one per new token if not given") \
+    X(INT, steps, 0, 1, 1048576, \
+      "sampling steps in all; one per new token if not given; first-hitting, threshold, factor " \
+      "and " \
+      "models that see only the past take as many as they need") \
     X(CHOICE, step_schedule, "linear", 0, 0, \
       "linear|cosine: how tokens fall over the steps; cosine: few at first") \
     X(REAL, temperature, TEMPERATURE, 0, 100, \
       "1: the model's own distribution; 0: the likeliest token") \
     X(INT, top_k, 0, 0, 1000000, "draw from the k likeliest tokens; 0: from all") \
-    X(REAL, top_p, 1, 0, 1, "draw from the likeliest tokens that make up this probability") \
+    X(REAL, top_p, 1, 1e-9, 1, "draw from the likeliest tokens that make up this probability") \
     X(REAL, threshold, 0.9, 0, 1, "threshold: set every token from this confidence on") \
     X(REAL, factor, 1, 1e-6, 1000, "factor: larger sets more tokens at once") \
     X(REAL, eta, 0, 1e-9, 1, "remdm-*: how much is masked again; the paper's if not given") \
     X(REAL, alg_temp, 0, 0, 100, \
       "confidence, margin, entropy: draw positions from their scores; 0: take the best") \
-    X(REAL, edit_threshold, 0, 0, 1, \
+    X(REAL, edit_threshold, 0, 0, 0.999999, \
       "rewrite a token of the block when another has more than this probability; 0: never") \
     X(REAL, guidance_scale, 1, 0, 100, "how much more the given text counts; 1: off") \
     X(CHOICE, compat, "none", 0, 0, "none|llada|dream: whose rounding of steps to follow") \

@@ -13,9 +13,9 @@ static const char RUN_FILE[] = "run.json";
 static const char *const per_call[] = {"resume", "overwrite", "stop_at", "init", NULL};
 
 /* Training settings that the saved state depends on. */
-static const char *const fixed[] = {
-    "optimizer",  "ema",       "batch_size",   "accum", "noise_schedule",
-    "noise_clip", "objective", "block_length", NULL};
+static const char *const fixed[] = {"optimizer",      "ema",        "batch_size", "accum",
+                                    "noise_schedule", "noise_clip", "objective",  "block_length",
+                                    "lora",           NULL};
 
 mdlm_status md_run_write(const md_train_request *request, const char *folder, const cJSON *corpus,
                          const char *kernels, int64_t parameters, mdlm_error *err) {

@@ -17,11 +17,7 @@
     X(INT, ff, 0, 8, 262144, "inner width of the feed-forward part") \
     X(INT, seq_len, 0, 8, 1048576, "tokens in a training sequence") \
     X(FLAG, tied, false, 0, 0, "share the embedding with the output head") \
-    X(REAL, dropout, 0, 0, 0.9, "dropout on the residual branches") \
-    X(INT, lora, 0, 0, 65536, \
-      "train adapters of this rank beside the frozen model of --init, and save them alone; 0: " \
-      "all " \
-      "weights")
+    X(REAL, dropout, 0, 0, 0.9, "dropout on the residual branches")
 
 #define MD_DATA_SETTINGS(X) \
     X(TEXT, tokenizer, "bytes", 0, 0, "bytes, chars, bpe, or a tokenizer.json to reuse") \
@@ -68,7 +64,10 @@
     X(CHOICE, objective, "mdlm", 0, 0, \
       "mdlm|block|ar: masked diffusion; block diffusion, blocks from left to right; " \
       "autoregressive, each token from those before it") \
-    X(INT, block_length, 0, 1, 1048576, "tokens in a block with --objective block")
+    X(INT, block_length, 0, 1, 1048576, "tokens in a block with --objective block") \
+    X(INT, lora, 0, 0, 65536, \
+      "train adapters of this rank beside the frozen model of --init, and save them alone; 0: " \
+      "all weights")
 
 #define MD_RUN_SETTINGS(X) \
     X(INT, eval_every, 0, 1, 1e12, "steps between validations") \

@@ -60,6 +60,7 @@ refuse 2 "is for mdlm bench generate" "$mdlm" bench train --num-samples 2
 refuse 2 "is for mdlm bench generate" "$mdlm" bench train --cache dual
 refuse 2 "expected one of" "$mdlm" bench generate --cache exact
 refuse 2 "is for mdlm bench train" "$mdlm" bench generate --batch-size 2
+refuse 2 "unknown option '--lora'" "$mdlm" bench train --lora 4
 refuse 2 "q8_0 is for mdlm bench generate" "$mdlm" bench train --dtype q8_0
 refuse 2 "is for mdlm bench train" "$mdlm" bench generate --checkpoint-activations
 refuse 2 "too many at once" "$mdlm" bench train --seq-len 1048576 --batch-size 65536

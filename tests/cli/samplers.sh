@@ -34,6 +34,9 @@ for cache in none exact prefix dual; do works --cache $cache --blocks 3; done
 refuse 2 "--threshold" "$mdlm" generate --threshold 1.5
 refuse 2 "--factor" "$mdlm" generate --factor 0
 refuse 2 "--guidance-scale" "$mdlm" generate --guidance-scale -1
+# Bounds of --help are the bounds: refused before a model is looked for.
+refuse 2 "--top-p 0 is out of range" "$mdlm" generate --run nowhere --top-p 0
+refuse 2 "--edit-threshold 1 is out of range" "$mdlm" generate --run nowhere --edit-threshold 1
 
 "$mdlm" generate -n 24 --cache none --sampler confidence --blocks 3 --quiet >none.txt
 "$mdlm" generate -n 24 --cache exact --sampler confidence --blocks 3 --quiet >exact.txt
