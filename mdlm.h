@@ -112,7 +112,7 @@ typedef struct mdlm_fill_options {
     int steps;                 /* in total, shared equally by blocks; 0: one per token to fill */
     const char *step_schedule; /* "linear", "cosine": few tokens at first, more later */
     int blocks; /* semi-autoregressive blocks; must divide the tokens to fill. A model trained for
-                   "block" has its own and ignores this */
+                   "block" has its own, one for "ar" has none: they ignore this */
     double temperature;     /* 0: the most probable token; 1: the model's distribution */
     int top_k;              /* 0: off */
     double top_p;           /* 1: off */

@@ -61,11 +61,27 @@ static mdlm_status plan_own(const md_extent_wish *w, mdlm_model_info info, int64
     return MDLM_OK;
 }
 
+/* A model that sees only the past writes a token at a time: blocks change nothing but how much two
+ * of the numbers ask for. */
+static void plan_past(const md_extent_wish *w, mdlm_model_info info, int64_t used, int64_t out[2]) {
+    int64_t length = w->length;
+    if (length < 1) {
+        length = used < info.seq_len ? info.seq_len - used : 1;
+        if (w->block_length > 0 && w->blocks_given) length = w->blocks * w->block_length;
+    }
+    out[0] = length;
+    out[1] = 1;
+}
+
 mdlm_status md_extent_plan(const md_extent_wish *wish, mdlm_model_info info, size_t used,
                            md_extent *out, mdlm_error *err) {
     int64_t plan[2];
-    bool own = strcmp(info.objective, "block") == 0;
-    MD_TRY((own ? plan_own : plan_equal)(wish, info, (int64_t)used, plan, err));
+    if (strcmp(info.objective, "ar") == 0) {
+        plan_past(wish, info, (int64_t)used, plan);
+    } else {
+        bool own = strcmp(info.objective, "block") == 0;
+        MD_TRY((own ? plan_own : plan_equal)(wish, info, (int64_t)used, plan, err));
+    }
     if (plan[0] > INT32_MAX) return md_fail(err, MDLM_USAGE, "--length is too large");
     *out = (md_extent){.length = (int)plan[0], .blocks = (int)plan[1]};
     return MDLM_OK;

@@ -25,7 +25,8 @@ typedef struct md_extent {
 
 /* `used`: tokens before the new ones. After a prompt, whose tokens nobody counts, a length that
  * nobody chose is rounded down to whole blocks. A model trained for "block" has blocks of its own,
- * aligned to the start of the canvas: what the user says of blocks must be what it does.
+ * aligned to the start of the canvas: what the user says of blocks must be what it does. One
+ * trained for "ar" has none: 1, whatever the user says.
  * MDLM_USAGE, naming the nearest that works, when the numbers do not go together. */
 mdlm_status md_extent_plan(const md_extent_wish *wish, mdlm_model_info info, size_t used,
                            md_extent *out, mdlm_error *err);

@@ -78,6 +78,8 @@ refuse 2 "blocks of 8" "$mdlm" generate --run block --infill 'a[MASK*9]b' --bloc
 expect 0 "" "$mdlm" generate --run block --infill 'a[MASK*9]b'
 expect 0 "sampler left (default)" "$mdlm" generate --run ar -n 64 --ids
 check "so does an autoregressive one" test "$(wc -w <out.txt)" -eq 64
+expect 0 "blocks 1," "$mdlm" generate --run ar -n 12 --blocks 5 --ids
+check "blocks are nothing to it" test "$(wc -w <out.txt)" -eq 12
 refuse 2 "left" "$mdlm" generate --run ar --sampler ancestral
 refuse 2 "trained on" "$mdlm" generate -n 64
 
