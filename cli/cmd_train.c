@@ -274,8 +274,11 @@ const md_command md_cmd_train = {
                 "  mdlm train corpus.txt --objective block --block-length 16  text of any length\n"
                 "  mdlm train corpus.txt --objective ar           the autoregressive baseline\n"
                 "  mdlm train --resume                            go on after Ctrl-C\n",
-    .notes = "FILE is UTF-8 text (any bytes), .jsonl (member \"text\"), a folder, or these as\n"
-             ".gz. Ctrl-C saves the run; a second Ctrl-C does not wait for that.\n",
+    .notes =
+        "FILE is UTF-8 text (any bytes), .jsonl (member \"text\"), a folder, or these as\n"
+        ".gz. Ctrl-C saves the run; a second Ctrl-C does not wait for that.\n"
+        "With --sft losses are per token of the answers (their end-of-text included). What is\n"
+        "learned of the end-of-text after an answer is in the loss, not in those tokens.\n",
     .settings_size = sizeof(md_train_settings),
     .sections = sections,
     .aliases = aliases,
