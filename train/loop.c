@@ -251,9 +251,16 @@ static mdlm_status plot(run *r) {
 }
 
 static mdlm_status validate_average(run *r, bool *best, md_buffer *note) {
-    MD_TRY(r->task->validate(r->task->context, false, &r->last_val, r->err));
-    if (!isfinite(r->last_val))
-        return md_fail(r->err, MDLM_NUMERIC, "the validation loss is not finite");
+    mdlm_error why = {0};
+    mdlm_status status = r->task->validate(r->task->context, false, &r->last_val, &why);
+    if (status != MDLM_OK && status != MDLM_NUMERIC)
+        return md_fail(r->err, status, "%s", why.message);
+    if (status == MDLM_NUMERIC || !isfinite(r->last_val))
+        return md_fail(
+            r->err, MDLM_NUMERIC,
+            "the validation loss is not finite after step %lld: try a smaller --lr; the last "
+            "checkpoint is kept",
+            (long long)r->now.step);
     *best = r->last_val < r->now.best;
     if (*best) {
         r->now.best = r->last_val;
@@ -283,9 +290,13 @@ done:
 static mdlm_status show_sample(run *r) {
     md_buffer text = {0};
     swap_average(r);
-    mdlm_status status = r->task->sample(r->task->context, r->now.step, &text, r->err);
+    mdlm_error why = {0};
+    mdlm_status status = r->task->sample(r->task->context, r->now.step, &text, &why);
     swap_average(r);
     if (status == MDLM_OK && text.data) emit(r, MD_EVENT_SAMPLE, text.data, false);
+    /* Weights that have gone astray show nothing; losses judge them. */
+    if (status == MDLM_NUMERIC) status = MDLM_OK;
+    if (status != MDLM_OK) md_fail(r->err, status, "%s", why.message);
     md_buffer_release(&text);
     return status;
 }

@@ -47,4 +47,8 @@ check "training all weights goes on from adapters" test -s onward/model.safetens
 expect 0 "" "$mdlm" info tuned
 check "info names the network of adapters" grep -q "^adapters    beside '.*/base'" out.txt
 
+# Adapters that overflow: a sample that cannot be drawn is not what training ends with.
+refuse 4 "try a smaller --lr" "$mdlm" train --sft pairs.jsonl --init base --lora 4 --lr 10 \
+  --muon-lr 10 --grad-clip 0 --weight-decay 10 --optimizer adamw --steps 60 --quiet --run astray
+
 finish
