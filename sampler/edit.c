@@ -8,6 +8,8 @@ void md_edit_mark(const md_block_step *b, uint8_t *edit) {
 
 bool md_edit_due(const md_block_step *b, const uint8_t *edit, int j) {
     const md_proposal *p = &b->proposal[j];
-    return edit[j] && b->ids[j] != b->mask_id && p->best != b->ids[j] &&
-           p->best_confidence > b->options->edit_threshold;
+    const md_sampler_options *opt = b->options;
+    if (!edit[j] || b->ids[j] == b->mask_id) return false;
+    if (opt->end_of_text == MD_END_LATE && p->best == opt->end_of_text_id) return false;
+    return p->best != b->ids[j] && p->best_confidence > opt->edit_threshold;
 }

@@ -7,8 +7,8 @@
  *     x_i <- argmax p_i    if argmax p_i != x_i and max p_i > edit_threshold
  *
  * whatever the temperature; all from the predictions of one canvas, as they were when the step
- * began. With a constraint an edit is made only if it fits what else stands on the canvas, from
- * left to right.
+ * began. End-of-text under MD_END_LATE has confidence 0, so nothing becomes it. With a constraint
+ * an edit is made only if it fits what else stands on the canvas, from left to right.
  *
  * A rule that steps until its block is filled goes on until a step that began with nothing masked
  * has edited nothing, and for at most as many steps more as the block is long: tokens may take

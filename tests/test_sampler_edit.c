@@ -224,11 +224,52 @@ START_TEST(an_edited_token_has_the_probability_of_its_edit) {
 }
 END_TEST
 
+/* Counts tokens that become token 0 after they were another. */
+typedef struct turned {
+    int32_t before[TABLE_T];
+    int count;
+} turned;
+
+static int count_turned(void *user, const mdlm_step *s) {
+    turned *t = user;
+    for (int j = 0; j < TABLE_T; j++) {
+        t->count += s->step > 1 && t->before[j] != TABLE_MASK && t->before[j] != 0 && !s->ids[j];
+        t->before[j] = s->ids[j];
+    }
+    return 0;
+}
+
+static int count_edits_to_end(md_end_kind end_of_text) {
+    mdlm_error err = {0};
+    table_init(&table);
+    md_denoiser denoiser = table_denoiser(&table);
+    md_masked process = md_masked_process(MD_SCHEDULE_LINEAR);
+    md_sampler_options opt = md_sampler_defaults();
+    turned t = {.count = 0};
+    opt.rule = &md_rule_left, opt.steps = 2, opt.edit_threshold = 0.4;
+    opt.end_of_text = end_of_text, opt.end_of_text_id = 0;
+    opt.on_step = count_turned, opt.user = &t;
+    for (int n = 0; n < 100; n++) {
+        int32_t ids[TABLE_T] = {TABLE_MASK, TABLE_MASK, TABLE_MASK, TABLE_MASK};
+        md_canvas canvas = {.ids = ids, .samples = 1, .length = TABLE_T};
+        opt.first_index = n;
+        assert_ok(md_sampler_run(&denoiser, &process, &opt, &canvas, NULL, &err));
+    }
+    return t.count;
+}
+
+START_TEST(nothing_becomes_late_end_of_text) {
+    ck_assert_int_gt(count_edits_to_end(MD_END_KEEP), 5);
+    ck_assert_int_eq(count_edits_to_end(MD_END_LATE), 0);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("sampler edits");
     suite_case(s, the_next_state_at_temperature_zero_is_that_of_the_formula);
     suite_case(s, the_law_at_temperature_one_is_the_enumerated_one);
     suite_case(s, tokens_that_take_turns_come_to_an_end);
     suite_case(s, an_edited_token_has_the_probability_of_its_edit);
+    suite_case(s, nothing_becomes_late_end_of_text);
     return suite_run(s);
 }
