@@ -54,7 +54,8 @@
 
 #define MD_CLI_CONSTRAINT_OPTIONS(X, END_OF_TEXT) \
     X(CHOICE, end_of_text, END_OF_TEXT, 0, 0, \
-      "keep|stop|forbid|late: a token like others; the text ends there; never drawn; set last") \
+      "keep|stop|forbid|late: a token like others; the text ends there, and what follows is " \
+      "cut; never drawn; set last") \
     X(TEXT, allow_tokens, "", 0, 0, "draw from these alone: ids and quoted texts: 10,\" the\"") \
     X(TEXT, forbid_tokens, "", 0, 0, "never draw these") \
     X(TEXT, regex, "", 0, 0, "regular expression that the new text matches from end to end")
