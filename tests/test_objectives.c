@@ -377,6 +377,9 @@ static double level(double share) {
     (void)share;
     return 2;
 }
+static double slope(double share) {
+    return 3 * share;
+}
 static double steep(double share) {
     return 100 * share;
 }
@@ -402,33 +405,50 @@ START_TEST(the_clip_of_least_variance_is_chosen) {
     static md_level_loss losses[LOSSES];
     md_masked p = md_masked_process(MD_SCHEDULE_LINEAR);
     make_losses(losses, level, ends);
-    assert_clip(md_clip_choose(&p, losses, LOSSES), 0.45, 0.95);
+    assert_clip(md_clip_choose(&p, losses, LOSSES, 1), 0.45, 0.95);
     make_losses(losses, level, much_masked);
-    assert_clip(md_clip_choose(&p, losses, LOSSES), 0, 0.5);
+    assert_clip(md_clip_choose(&p, losses, LOSSES, 1), 0, 0.5);
     make_losses(losses, level, even);
-    assert_clip(md_clip_choose(&p, losses, LOSSES), 0.3, 0.8);
-    /* What depends on the level alone is no noise: stratified levels take it out. */
-    make_losses(losses, steep, ends);
-    assert_clip(md_clip_choose(&p, losses, LOSSES), 0.45, 0.95);
+    assert_clip(md_clip_choose(&p, losses, LOSSES, 1), 0.3, 0.8);
+    assert_clip(md_clip_choose(&p, losses, 15, 1), 0, 1); /* too few to tell */
 }
 END_TEST
 
-START_TEST(the_variance_under_a_clip_is_that_of_the_noise) {
+/* x = 3 share: the means under [0,1], [0.3,0.8] and [0.45,0.95] are 1.5, 1.65 and 2.1, their
+ * variances 13, 8.2 and 1: with more blocks to average over, the square of the bias, 0, 0.02 and
+ * 0.36, counts for more. */
+START_TEST(a_clip_far_off_the_bound_is_not_chosen) {
     static md_level_loss losses[LOSSES];
     md_masked p = md_masked_process(MD_SCHEDULE_LINEAR);
+    make_losses(losses, slope, ends);
+    assert_clip(md_clip_choose(&p, losses, LOSSES, 1), 0.45, 0.95);
+    assert_clip(md_clip_choose(&p, losses, LOSSES, 50), 0.3, 0.8);
+    assert_clip(md_clip_choose(&p, losses, LOSSES, 1000000), 0, 1);
+}
+END_TEST
+
+START_TEST(mean_and_variance_under_a_clip_are_those_of_the_estimates) {
+    static md_level_loss losses[LOSSES];
+    md_masked p = md_masked_process(MD_SCHEDULE_LINEAR);
+    const md_clip clip = {0.3, 0.8};
+    md_clip_moments m;
     make_losses(losses, steep, little_masked);
-    md_clip_choose(&p, losses, LOSSES); /* sorts */
+    md_clip_choose(&p, losses, LOSSES, 1); /* sorts */
     /* Of 4000 normal draws of width 1: 3 sigma of the mean squared difference of neighbours are
-     * below 0.15 in half of them; the trend adds (100/4000)^2 / 2. */
-    ck_assert_double_eq_tol(md_clip_variance(&p, (md_clip){0.3, 0.8}, losses, LOSSES), 1, 0.15);
-    double whole = md_clip_variance(&p, (md_clip){0, 1}, losses, LOSSES);
-    ck_assert_double_eq_tol(whole, 0.3 * 25 + 0.7, 1.5);
-    ck_assert(isinf(md_clip_variance(&p, (md_clip){0.3, 0.8}, losses, 15)));
+     * below 0.15 in half of them, and of the mean 0.07; the trend adds (100/4000)^2 / 2. */
+    ck_assert(md_clip_measured(&p, clip, losses, LOSSES, &m));
+    ck_assert_double_eq_tol(m.variance, 1, 0.15);
+    ck_assert_double_eq_tol(m.mean, 55, 0.1);
+    ck_assert(md_clip_measured(&p, (md_clip){0, 1}, losses, LOSSES, &m));
+    ck_assert_double_eq_tol(m.variance, 0.3 * 25 + 0.7, 1.5);
+    ck_assert(!md_clip_measured(&p, clip, losses, 15, &m));
     /* The same losses under the schedule p = t^2, w = 2/t: x = 2 sqrt(p) loss / p, of variance
      * 4 p, and t is uniform: over p in (0.3, 0.8) its mean, times scale^2, is
-     * 4/3 (t1^3 - t0^3)/(t1 - t0) ((t1 - t0)/0.5)^2 = 0.976. */
+     * 4/3 (t1^3 - t0^3)/(t1 - t0) ((t1 - t0)/0.5)^2 = 0.976. The mean does not change. */
     p = md_masked_process(MD_SCHEDULE_POLY);
-    ck_assert_double_eq_tol(md_clip_variance(&p, (md_clip){0.3, 0.8}, losses, LOSSES), 0.976, 0.15);
+    ck_assert(md_clip_measured(&p, clip, losses, LOSSES, &m));
+    ck_assert_double_eq_tol(m.variance, 0.976, 0.15);
+    ck_assert_double_eq_tol(m.mean, 55, 0.1);
 }
 END_TEST
 
@@ -505,7 +525,8 @@ int main(void) {
     suite_case(s, clipped_levels_lie_between_the_bounds);
     suite_case(s, the_autoregressive_loss_is_the_likelihood);
     suite_case(s, the_clip_of_least_variance_is_chosen);
-    suite_case(s, the_variance_under_a_clip_is_that_of_the_noise);
+    suite_case(s, a_clip_far_off_the_bound_is_not_chosen);
+    suite_case(s, mean_and_variance_under_a_clip_are_those_of_the_estimates);
     suite_case(s, clips_are_read_from_text);
     suite_case(s, a_clip_is_measured_the_same_every_time);
     suite_case(s, the_clip_is_part_of_the_state);

@@ -41,10 +41,10 @@ static int compare(const void *a, const void *b) {
     return (x->loss > y->loss) - (x->loss < y->loss);
 }
 
-double md_clip_variance(const md_masked *process, md_clip clip, const md_level_loss *losses,
-                        int64_t count) {
+bool md_clip_measured(const md_masked *process, md_clip clip, const md_level_loss *losses,
+                      int64_t count, md_clip_moments *out) {
     md_masked clipped = *process;
-    double sum = 0, span = 0, last_t = 0, last_x = 0;
+    double sum = 0, squares = 0, span = 0, last_t = 0, last_x = 0;
     int inside = 0;
     md_masked_clip(&clipped, clip.low, clip.high);
     for (int64_t i = 0; i < count; i++) {
@@ -52,23 +52,29 @@ double md_clip_variance(const md_masked *process, md_clip clip, const md_level_l
         if (t < clipped.eps || t > clipped.end) continue;
         double x = clipped.scale * md_masked_weight(process, t) * losses[i].loss;
         if (inside++ > 0) {
-            sum += (t - last_t) * (x - last_x) * (x - last_x) / 2;
+            sum += (t - last_t) * (x + last_x) / 2;
+            squares += (t - last_t) * (x - last_x) * (x - last_x) / 2;
             span += t - last_t;
         }
         last_t = t;
         last_x = x;
     }
-    return inside >= FEWEST_LOSSES && span > 0 ? sum / span : INFINITY;
+    if (inside < FEWEST_LOSSES || span <= 0) return false;
+    *out = (md_clip_moments){.mean = sum / span, .variance = squares / span};
+    return true;
 }
 
-md_clip md_clip_choose(const md_masked *process, md_level_loss *losses, int64_t count) {
-    double least = INFINITY;
+md_clip md_clip_choose(const md_masked *process, md_level_loss *losses, int64_t count, int blocks) {
+    md_clip_moments whole, part;
     md_clip best = md_clips[0];
     qsort(losses, (size_t)count, sizeof *losses, compare);
-    for (int i = 0; i < MD_CLIPS; i++) {
-        double variance = md_clip_variance(process, md_clips[i], losses, count);
-        if (!(variance < least)) continue;
-        least = variance;
+    if (!md_clip_measured(process, md_clips[0], losses, count, &whole)) return best;
+    double least = whole.variance / blocks;
+    for (int i = 1; i < MD_CLIPS; i++) {
+        if (!md_clip_measured(process, md_clips[i], losses, count, &part)) continue;
+        double bias = part.mean - whole.mean, error = part.variance / blocks + bias * bias;
+        if (!(error < least)) continue;
+        least = error;
         best = md_clips[i];
     }
     return best;
@@ -121,7 +127,7 @@ mdlm_status md_clip_measure(md_text_task *t, const md_denoiser *denoiser, md_cli
     md_level_loss *losses = md_alloc((size_t)units * MEASURED_SEQUENCES, sizeof *losses, err);
     if (!losses) return MDLM_RUNTIME;
     mdlm_status status = measure(t, denoiser, losses, &count, err);
-    if (status == MDLM_OK) *out = md_clip_choose(&t->process, losses, count);
+    if (status == MDLM_OK) *out = md_clip_choose(&t->process, losses, count, units);
     md_free(losses);
     return status;
 }

@@ -1,9 +1,11 @@
-/* train/clip.h: clipped noise levels of block diffusion, chosen by the variance of the loss.
+/* train/clip.h: clipped noise levels of block diffusion, chosen by the error of the loss.
  *
  * Levels at which almost nothing or almost everything is masked teach little and make the loss of
  * a batch noisy, the more so the shorter the blocks. BD3-LM (section 5.3) draws the masked share
  * from [low, high] alone, and takes from a short list the bounds under which the bound's estimates
- * vary least, anew at each validation. The choice is a part of a run's state.
+ * vary least, anew at each validation. We add to the variance the square of what the clipped loss
+ * is off the bound: variance alone always takes the largest shares, where the number of masked
+ * tokens varies least, and trains worse. The choice is a part of a run's state.
  *
  *     bool automatic;
  *     md_clip clip;
@@ -33,14 +35,21 @@ typedef struct md_level_loss {
     double loss; /* sum over its masked tokens of -log p, over its tokens */
 } md_level_loss;
 
-/* The variance that one block adds to a batch's mean under a clip: of x = w(t) * loss over t as the
- * schedule draws it. Stratified levels take away what depends on t smoothly, so it is that of
- * neighbours in t, half their squared difference, weighted by their distance. `losses`: ascending
- * in share, whatever its distribution. INFINITY with fewer than 16 of them in the clip. */
-double md_clip_variance(const md_masked *process, md_clip clip, const md_level_loss *losses,
-                        int64_t count);
-/* Sorts `losses` and returns the clip of least variance, the earlier of equals. */
-md_clip md_clip_choose(const md_masked *process, md_level_loss *losses, int64_t count);
+/* Under a clip: x = w(t) * loss over t as the schedule draws it. */
+typedef struct md_clip_moments {
+    double mean;
+    /* Stratified levels take away what depends on t smoothly, so it is that of neighbours in t:
+     * half their squared difference, weighted by their distance. */
+    double variance;
+} md_clip_moments;
+
+/* `losses`: ascending in share, whatever its distribution. False with fewer than 16 of them in the
+ * clip. */
+bool md_clip_measured(const md_masked *process, md_clip clip, const md_level_loss *losses,
+                      int64_t count, md_clip_moments *out);
+/* Sorts `losses` and returns the clip under which a sequence of `blocks` blocks estimates the bound
+ * best: least variance / blocks + (mean - mean under [0, 1])^2, the earlier of equals. */
+md_clip md_clip_choose(const md_masked *process, md_level_loss *losses, int64_t count, int blocks);
 
 /* Measures the losses of blocks of some training sequences, always the same ones, and chooses. */
 mdlm_status md_clip_measure(struct md_text_task *task, const md_denoiser *denoiser, md_clip *out,

@@ -59,8 +59,8 @@
       "linear|cosine|poly|geometric: how noise levels are drawn; the bound is the same") \
     X(TEXT, noise_clip, "auto", 0, 0, \
       "LOW,HIGH: train on masked shares from LOW to HIGH alone, whose loss is then what training " \
-      "reports; off: on all; auto: with --objective block, those between which the loss varies " \
-      "least, measured at each validation") \
+      "reports; off: on all; auto: with --objective block, those whose loss is the sharpest " \
+      "estimate of the bound, measured at each validation") \
     X(CHOICE, objective, "mdlm", 0, 0, \
       "mdlm|block|ar: masked diffusion; block diffusion, blocks from left to right; " \
       "autoregressive, each token from those before it") \

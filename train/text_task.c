@@ -79,7 +79,7 @@ static mdlm_status adapt(void *context, md_buffer *note, mdlm_error *err) {
     md_text_task_clip(t, best);
     return md_buffer_printf(note, err,
                             "masked shares are now drawn from %g to %g, where the loss of blocks "
-                            "varies least",
+                            "is nearest to the bound",
                             best.low, best.high);
 }
 
