@@ -1,7 +1,7 @@
 /* tensor/denoiser.h: where models and diffusion processes meet.
  *
- * A sampler or a likelihood estimate asks a denoiser; a transformer, a table of conditionals in a
- * test, or guidance around another denoiser answers. So model/ and diffusion/ never include each
+ * A sampler or a likelihood estimate asks a denoiser; a transformer or a U-Net, a table of
+ * conditionals in a test, or guidance around another denoiser answers. So model/ and diffusion/ never include each
  * other.
  */
 #ifndef MD_TENSOR_DENOISER_H
@@ -57,5 +57,25 @@ typedef struct md_denoiser {
     void (*cache_free)(void *cache);                           /* accepts NULL */
     mdlm_status (*predict_cached)(void *context, const md_cached_call *call, mdlm_error *err);
 } md_denoiser;
+
+/* Images are rows of pixels of channels: [B, Y, X, C], C fastest, values in [-1, 1] where they are
+ * clean. */
+typedef struct md_image_shape {
+    int Y, X, C;
+} md_image_shape;
+
+/* Predicts what a Gaussian process asks for (noise, image or velocity: diffusion/gaussian.h) of
+ * noisy images. Guidance is a wrapper around another one. */
+typedef struct md_image_denoiser {
+    void *context;
+    md_image_shape shape;
+    int outputs; /* C, or 2 C: of each pixel C predictions, then C numbers that say the variance */
+    int classes; /* labels are 0 .. classes - 1; 0: the model takes none */
+    /* x: [B, Y, X, C]. time: [B], what the process calls the noise level of each image
+     * (md_level.time). label: [B], -1: of no class; NULL: none is. Writes out [B, Y, X, outputs].
+     * An image's prediction must not depend on B or on the other images. */
+    mdlm_status (*predict)(void *context, const float *x, const double *time, const int32_t *label,
+                           int B, float *out, mdlm_error *err);
+} md_image_denoiser;
 
 #endif
