@@ -16,8 +16,8 @@
  * (nearest), and nothing of that size is laid out; else s = 1. `residual`: NULL or of the result's
  * size, added. */
 typedef struct md_conv {
-    int stride;   /* 1 or 2 */
-    int pad;      /* zeros around, < K */
+    int stride; /* 1 or 2 */
+    int pad;    /* zeros around, < K */
     bool upsample;
     md_tensor *bias, *residual;
 } md_conv;
@@ -47,8 +47,8 @@ md_tensor *md_add_channels(md_tape *tape, md_tensor *x, md_tensor *b);
 /* y[.., 0:C] = a, y[.., C:C+D] = b. */
 md_tensor *md_concat(md_tape *tape, md_tensor *a, md_tensor *b);
 
-/* Layer norm without gain, then moved by what an image's condition says (adaLN, Peebles & Xie 2023):
- * y[b,t] = norm(x[b,t]) * (1 + scale[b]) + shift[b]. x [B,T,C]; scale, shift [B, C]. */
+/* Layer norm without gain, then moved by what an image's condition says (adaLN, Peebles & Xie
+ * 2023): y[b,t] = norm(x[b,t]) * (1 + scale[b]) + shift[b]. x [B,T,C]; scale, shift [B, C]. */
 md_tensor *md_modulated_norm(md_tape *tape, md_tensor *x, md_tensor *scale, md_tensor *shift,
                              double eps);
 /* y[b,t] = x[b,t] + gate[b] * branch[b,t]. x, branch [B,T,C]; gate [B,C]. */
@@ -62,8 +62,8 @@ md_tensor *md_columns(md_tape *tape, md_tensor *x, int first, int count);
 md_tensor *md_patches(md_tape *tape, md_tensor *x, int P);
 md_tensor *md_unpatch(md_tape *tape, md_tensor *x, int P, int Y, int X);
 
-/* A loss that was worked out elsewhere: a scalar of this value whose derivative with respect to x is
- * `gradient` [size of x], which is copied. It must be what md_tape_backward is called on. */
+/* A loss that was worked out elsewhere: a scalar of this value whose derivative with respect to x
+ * is `gradient` [size of x], which is copied. It must be what md_tape_backward is called on. */
 md_tensor *md_known_loss(md_tape *tape, md_tensor *x, double value, const md_real *gradient);
 
 #endif

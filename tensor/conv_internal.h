@@ -1,0 +1,59 @@
+/* tensor/conv_internal.h: what the files of convolution share.
+ *
+ *     op_conv.c        the operator: shapes, forward, the order of backward
+ *     conv_columns.c   pixels and their neighbours as rows of a matrix, and back: any convolution
+ *                      as a product, by every set of kernels
+ *     conv_lines.c     products that read neighbours where they lie, where the set has them
+ */
+#ifndef MD_TENSOR_CONV_INTERNAL_H
+#define MD_TENSOR_CONV_INTERNAL_H
+
+#include "tensor/ops_image.h"
+#include "tensor/tape_internal.h"
+
+typedef struct md_conv_shape {
+    int B, Y, X, C;  /* of x */
+    int M, K;        /* filters, and their size */
+    int stride, pad; /* zeros before the first pixel */
+    int scale;       /* 2: every pixel of x stands for 2x2; else 1 */
+    int Yo, Xo;      /* of the result */
+} md_conv_shape;
+
+static inline int64_t md_conv_pixels_in(const md_conv_shape *s) {
+    return (int64_t)s->Y * s->X;
+}
+static inline int64_t md_conv_pixels_out(const md_conv_shape *s) {
+    return (int64_t)s->Yo * s->Xo;
+}
+/* Weights of one filter. */
+static inline int md_conv_taps(const md_conv_shape *s) {
+    return s->K * s->K * s->C;
+}
+
+/* One convolution, forward or backward. What is NULL is not there, or not wanted. */
+typedef struct md_conv_job {
+    md_tape *tape;
+    const md_kernels *k;
+    md_conv_shape shape;
+    const md_real *x, *w, *bias, *residual, *dy;
+    md_real *y;
+    md_real *dx;
+    bool add_dx;
+    md_real
+        *partial; /* [chunks, M * taps + M]: gradients of w and of the bias by images of a chunk */
+    int chunks;
+    const void *packed; /* weights */
+} md_conv_job;
+
+/* Images of a chunk: gradients of weights are sums over a chunk's images, and chunks are added up
+ * in order; so bits depend on the batch alone. */
+enum { MD_CONV_CHUNKS = 8 };
+void md_conv_chunk(const md_conv_job *j, int64_t chunk, int *first, int *end);
+
+/* y of every image, or the gradients that are wanted; false when out of memory (the tape says so).
+ */
+bool md_conv_columns_forward(md_conv_job *j);
+bool md_conv_columns_dx(md_conv_job *j);
+bool md_conv_columns_dw(md_conv_job *j);
+
+#endif

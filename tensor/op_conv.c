@@ -1,0 +1,139 @@
+/* tensor/op_conv.c: convolution of images. */
+#include <string.h>
+
+#include "tensor/conv_internal.h"
+
+static md_conv_shape shape_of(const md_tensor *x, const md_tensor *w, md_conv how) {
+    MD_BUG_IF(x->rank != 4 || w->rank != 4 || w->dim[3] != x->dim[3] || w->dim[1] != w->dim[2]);
+    md_conv_shape s = {.B = (int)x->dim[0],
+                       .Y = (int)x->dim[1],
+                       .X = (int)x->dim[2],
+                       .C = (int)x->dim[3],
+                       .M = (int)w->dim[0],
+                       .K = (int)w->dim[1],
+                       .stride = how.stride,
+                       .pad = how.pad,
+                       .scale = how.upsample ? 2 : 1};
+    int Y = s.Y * s.scale + 2 * s.pad - s.K, X = s.X * s.scale + 2 * s.pad - s.K;
+    MD_BUG_IF(how.stride < 1 || how.stride > 2 || how.pad < 0 || how.pad >= s.K || Y < 0 || X < 0);
+    s.Yo = Y / s.stride + 1;
+    s.Xo = X / s.stride + 1;
+    return s;
+}
+
+void md_conv_chunk(const md_conv_job *j, int64_t chunk, int *first, int *end) {
+    *first = (int)(chunk * j->shape.B / j->chunks);
+    *end = (int)((chunk + 1) * j->shape.B / j->chunks);
+}
+
+/* --- gradients of weights -------------------------------------------------------------------- */
+
+/* db[m] of a chunk's images, behind its gradient of w. */
+static void bias_chunk(void *context, int64_t chunk, int worker) {
+    const md_conv_job *j = context;
+    const md_conv_shape *s = &j->shape;
+    int first, end;
+    int64_t weights = (int64_t)s->M * md_conv_taps(s), pixels = md_conv_pixels_out(s);
+    md_real *db = j->partial + chunk * (weights + s->M) + weights;
+    (void)worker;
+    memset(db, 0, (size_t)s->M * sizeof *db);
+    md_conv_chunk(j, chunk, &first, &end);
+    for (int64_t p = first * pixels; p < end * pixels; p++)
+        j->k->accumulate(s->M, j->dy + p * s->M, db);
+}
+
+typedef struct reduction {
+    const md_conv_job *j;
+    md_real *to;
+    int64_t at, size; /* within a chunk's part */
+    bool add;
+} reduction;
+
+enum { REDUCE_TILE = 16384 };
+
+static void reduce_tile(void *context, int64_t tile, int worker) {
+    const reduction *r = context;
+    const md_conv_shape *s = &r->j->shape;
+    int64_t part = (int64_t)s->M * md_conv_taps(s) + s->M, first = tile * REDUCE_TILE;
+    int64_t n = r->size - first < REDUCE_TILE ? r->size - first : REDUCE_TILE;
+    const md_real *from = r->j->partial + r->at + first;
+    (void)worker;
+    for (int c = 0; c < r->j->chunks; c++, from += part) {
+        if (c == 0 && !r->add) {
+            memcpy(r->to + first, from, (size_t)n * sizeof *from);
+        } else {
+            r->j->k->accumulate(n, from, r->to + first);
+        }
+    }
+}
+
+static void reduce(const md_conv_job *j, md_tensor *into, int64_t at) {
+    reduction r = {.j = j, .at = at, .size = into ? md_tensor_size(into) : 0};
+    r.to = md_grad_begin(j->tape, into, &r.add);
+    if (r.to)
+        md_tape_parallel(j->tape, "conv dw", (r.size + REDUCE_TILE - 1) / REDUCE_TILE, reduce_tile,
+                         &r);
+}
+
+static void weight_gradients(md_conv_job *j, md_tensor *w, md_tensor *bias) {
+    const md_conv_shape *s = &j->shape;
+    int64_t weights = (int64_t)s->M * md_conv_taps(s);
+    bool dw = md_tape_wants(j->tape, w), db = md_tape_wants(j->tape, bias);
+    if (!dw && !db) return;
+    j->chunks = s->B < MD_CONV_CHUNKS ? s->B : MD_CONV_CHUNKS;
+    j->partial = md_grad_take(j->tape, j->chunks * (weights + s->M));
+    if (!j->partial) return;
+    if (dw && md_conv_columns_dw(j)) reduce(j, w, 0);
+    if (db) {
+        md_tape_parallel(j->tape, "conv bias", j->chunks, bias_chunk, j);
+        reduce(j, bias, weights);
+    }
+    md_grad_give(j->tape, j->partial);
+}
+
+/* --- the operator ---------------------------------------------------------------------------- */
+
+typedef struct conv_node {
+    md_node node;
+    md_conv_shape shape;
+    md_tensor *x, *w, *bias, *residual;
+} conv_node;
+
+static void conv_backward(md_tape *tape, md_node *node) {
+    conv_node *n = (conv_node *)node;
+    md_conv_job j = {.tape = tape,
+                     .k = md_tape_kernels(tape),
+                     .shape = n->shape,
+                     .x = n->x->data,
+                     .w = n->w->data,
+                     .dy = node->out->grad};
+    weight_gradients(&j, n->w, n->bias);
+    j.dx = md_grad_begin(tape, n->x, &j.add_dx);
+    if (j.dx) md_conv_columns_dx(&j);
+    md_grad_pass(tape, node->out, n->residual);
+}
+
+md_tensor *md_conv2d(md_tape *tape, md_tensor *x, md_tensor *w, md_conv how) {
+    if (!x || !w) return NULL;
+    md_conv_shape s = shape_of(x, w, how);
+    md_tensor *bias = how.bias, *residual = how.residual;
+    md_tensor *y = md_tape_tensor(tape, 4, (int64_t[]){s.B, s.Yo, s.Xo, s.M});
+    if (!y) return NULL;
+    MD_BUG_IF(bias && md_tensor_size(bias) != s.M);
+    MD_BUG_IF(residual && md_tensor_size(residual) != md_tensor_size(y));
+    md_conv_job j = {.tape = tape,
+                     .k = md_tape_kernels(tape),
+                     .shape = s,
+                     .x = x->data,
+                     .w = w->data,
+                     .bias = bias ? bias->data : NULL,
+                     .residual = residual ? residual->data : NULL,
+                     .y = y->data};
+    if (!md_conv_columns_forward(&j)) return NULL;
+    if (md_tape_wants(tape, x) || md_tape_wants(tape, w) || md_tape_wants(tape, bias) ||
+        md_tape_wants(tape, residual)) {
+        conv_node *n = md_tape_node(tape, sizeof *n, conv_backward, y);
+        if (n) n->shape = s, n->x = x, n->w = w, n->bias = bias, n->residual = residual;
+    }
+    return y;
+}
