@@ -22,6 +22,7 @@
 
 #include "base/pool.h"
 #include "diffusion/masked.h"
+#include "sampler/loop.h"
 #include "tensor/denoiser.h"
 #include "tensor/kernels.h"
 
@@ -108,12 +109,6 @@ typedef struct md_canvas {
     const uint8_t *given; /* [length] 1: prompt or fixed text, never changed; NULL: none */
     int samples, length;
 } md_canvas;
-
-typedef struct md_sampler_work {
-    int steps;           /* steps taken: by the slowest sample, where they differ */
-    int64_t evaluations; /* network evaluations made, counted in canvases, in full or in part; those
-                            for the drift are not counted */
-} md_sampler_work;
 
 /* Fills the canvas in place; a canvas with no open position needs no step. On MDLM_CANCELLED the
  * canvas is partly filled and `work` says how far. On other failures its contents are unspecified.
