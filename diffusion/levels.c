@@ -5,15 +5,15 @@
 
 static const double golden = 0.61803398874989484820;
 
-double md_level_time(uint64_t seed, int draws, int64_t unit, int k) {
+double md_mask_level_time(uint64_t seed, int draws, int64_t unit, int k) {
     md_rng rng = {.seed = seed, .stream = MD_STREAM_EVAL_TIME};
     double offset = md_uniform(rng, 0, 0) + golden * (double)unit;
     double v = (k + offset - floor(offset)) / draws;
     return 1.0 - fabs(1.0 - 2.0 * v);
 }
 
-md_level md_level_of(md_method method, double u, int open) {
-    md_level level = {.method = method, .open = open};
+md_mask_level md_mask_level_of(md_method method, double u, int open) {
+    md_mask_level level = {.method = method, .open = open};
     if (method == MD_METHOD_NELBO) {
         level.share = u;
         level.weight = u > 0 ? 2.0 / u : 0;
@@ -26,7 +26,7 @@ md_level md_level_of(md_method method, double u, int open) {
     return level;
 }
 
-double md_level_moment(const md_level *level, int m) {
+double md_mask_level_moment(const md_mask_level *level, int m) {
     double L = level->open;
     if (level->method == MD_METHOD_NELBO) return 1.0 / (m + 1);
     switch (m) { /* sums of the powers of 1..L, over L^(m+1) */
@@ -38,8 +38,8 @@ double md_level_moment(const md_level *level, int m) {
 
 /* nelbo: each with probability u^2. count: by selection sampling (Knuth, algorithm 3.4.2 S), every
  * subset of l equally likely. */
-int md_level_mask(const md_level *level, md_rng rng, uint32_t sequence, const int32_t *open,
-                  int32_t *masked) {
+int md_mask_level_draw(const md_mask_level *level, md_rng rng, uint32_t sequence,
+                       const int32_t *open, int32_t *masked) {
     bool nelbo = level->method == MD_METHOD_NELBO;
     double visible = 1.0 - level->share * level->share;
     int count = 0;

@@ -149,9 +149,9 @@ static int draw_noise(measurement *m, int i, int k) {
         int end = start + l->unit < T ? start + l->unit : T;
         int open = md_likelihood_open(&l->batch, i, start, end, m->open), first = count;
         if (open == 0) continue;
-        double u = md_level_time(opt->seed, opt->draws, md_losses_unit(l, i, start), k);
-        md_level level = md_level_of(opt->method, u, open);
-        count += md_level_mask(&level, rng, (uint32_t)sequence, m->open, m->wanted + count);
+        double u = md_mask_level_time(opt->seed, opt->draws, md_losses_unit(l, i, start), k);
+        md_mask_level level = md_mask_level_of(opt->method, u, open);
+        count += md_mask_level_draw(&level, rng, (uint32_t)sequence, m->open, m->wanted + count);
         for (int n = first; n < count; n++) {
             m->noisy[m->wanted[n]] = m->denoiser->mask_id;
             loss[m->wanted[n]] = level.weight;

@@ -21,9 +21,10 @@ static double draw_sum(const unit_part *p, int k) {
     return sum;
 }
 
-static md_level draw_level(const unit_part *p, int k) {
+static md_mask_level draw_level(const unit_part *p, int k) {
     const md_likelihood_options *opt = &p->losses->opt;
-    return md_level_of(opt->method, md_level_time(opt->seed, opt->draws, p->unit, k), p->open);
+    return md_mask_level_of(opt->method, md_mask_level_time(opt->seed, opt->draws, p->unit, k),
+                            p->open);
 }
 
 /* Adds scale times the products of one draw's b and x, d[3]. */
@@ -54,10 +55,10 @@ static void deviate(const unit_part *p, int k, const double centre[4], double ou
 
 /* By how much the draws' mean of the polynomials, in `centre`, misses that of all draws. */
 static void add_miss(md_likelihood *sum, const unit_part *p, const double centre[4]) {
-    md_level level = draw_level(p, 0);
+    md_mask_level level = draw_level(p, 0);
     double mean[3];
-    polynomials(md_level_moment(&level, 1), md_level_moment(&level, 2), md_level_moment(&level, 3),
-                mean);
+    polynomials(md_mask_level_moment(&level, 1), md_mask_level_moment(&level, 2),
+                md_mask_level_moment(&level, 3), mean);
     for (int m = 0; m < 3; m++) sum->miss[m] += centre[m] - p->tokens * mean[m];
 }
 

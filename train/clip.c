@@ -89,7 +89,7 @@ static int64_t add_units(const md_losses *l, int i, md_level_loss *out) {
     const uint8_t *keep = l->batch.keep + (int64_t)i * T;
     int64_t count = 0;
     for (int start = 0; start < T; start += l->unit) {
-        double u = md_level_time(l->opt.seed, l->draws, md_losses_unit(l, i, start), 0);
+        double u = md_mask_level_time(l->opt.seed, l->draws, md_losses_unit(l, i, start), 0);
         double weighted = 0;
         int tokens = 0;
         for (int j = start; j < start + l->unit && j < T; j++) {
