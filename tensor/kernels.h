@@ -70,6 +70,27 @@ typedef struct md_adamw_args {
     md_real ema_decay;
 } md_adamw_args;
 
+/* Group norm of one image, or of whole groups of its channels: with n = (x - mean) rstd over the
+ * pixels and channels of a group, y = n gain + bias, then silu(y) with `silu`. A channel's bits do
+ * not depend on which channels it comes with. */
+typedef struct md_group_norm_args {
+    int rows, C; /* pixels; channels */
+    int stride;  /* from a pixel to the next, in x, y, dy and dx */
+    int group;   /* channels of one, divides C */
+    md_real eps;
+    bool silu;
+    const md_real *x, *gain, *bias; /* gain, bias [C] */
+    md_real *y;
+    md_real *mean, *rstd; /* [C / group]: results; operands of the backward pass */
+    double *sums;         /* room for 2 C */
+    md_real *factors;     /* room for 3 C */
+    /* Of the backward pass. */
+    md_real *dy;            /* becomes the gradient of n gain + bias */
+    md_real *dx;            /* may be dy when it does not accumulate; NULL: not wanted */
+    bool add;               /* dx accumulates */
+    md_real *dgain, *dbias; /* [C], overwritten */
+} md_group_norm_args;
+
 typedef struct md_kernels {
     const char *name;
     md_dtype dtype;       /* of the products' operands */
@@ -132,6 +153,17 @@ typedef struct md_kernels {
                        md_chunk *chunks);
     /* w = exp(scale * (l - max)) for l up to a finite max; 0 where l is -infinity. */
     void (*chunk_weights)(int n, md_real scale, md_real max, const md_real *l, md_real *w);
+
+    /* y = silu(x) = x / (1 + exp(-x)). */
+    void (*silu)(int64_t n, const md_real *x, md_real *y);
+    /* dx may be x itself when it does not accumulate. */
+    void (*silu_backward)(int64_t n, const md_real *x, const md_real *dy, bool add, md_real *dx);
+    void (*group_norm)(const md_group_norm_args *a);
+    void (*group_norm_backward)(const md_group_norm_args *a);
+    /* y[r] = x[r] + b, b [C]; y may be x. */
+    void (*add_row)(int rows, int C, const md_real *x, const md_real *b, md_real *y);
+    /* sum[c] += sum over r of x[r,c], rows `stride` apart. */
+    void (*sum_rows)(int rows, int C, int stride, const md_real *x, double *sum);
 
     void (*add)(int64_t n, const md_real *a, const md_real *b, md_real *y); /* y = a + b */
     void (*accumulate)(int64_t n, const md_real *x, md_real *y);            /* y += x */

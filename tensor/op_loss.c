@@ -1,15 +1,53 @@
-/* tensor/op_loss.c: output projection and weighted cross-entropy in one.
+/* tensor/op_loss.c: losses whose gradients are known on the way forward: one that was worked out
+ * elsewhere; output projection and weighted cross-entropy in one.
  *
  * Logits [N, V] never exist as a whole: rows go through in chunks of at most LOGITS elements. With
  * a tape, each chunk's logits become their own gradient, which is spent on dh and dw at once; what
  * is left for backward is to hand dh on.
  */
+#include "tensor/ops_image.h"
 #include "tensor/tape_internal.h"
 
 #include <string.h>
 
 enum { CE_ROWS = 128, CE_COLS = 48 };
 static const int64_t LOGITS = 1 << 22;
+
+typedef struct known_node {
+    md_node node;
+    md_tensor *x;
+    const md_real *gradient;
+} known_node;
+
+static void known_backward(md_tape *tape, md_node *node) {
+    known_node *n = (known_node *)node;
+    bool add;
+    MD_BUG_IF(*node->out->grad != 1); /* the loss must be the root */
+    md_real *dx = md_grad_begin(tape, n->x, &add);
+    if (!dx) return;
+    int64_t size = md_tensor_size(n->x);
+    if (add) {
+        md_tape_kernels(tape)->accumulate(size, n->gradient, dx);
+    } else {
+        memcpy(dx, n->gradient, (size_t)size * sizeof *dx);
+    }
+}
+
+md_tensor *md_known_loss(md_tape *tape, md_tensor *x, double value, const md_real *gradient) {
+    md_tensor *y = x ? md_tape_matrix(tape, 1, 1) : NULL;
+    if (!y) return NULL;
+    *y->data = (md_real)value;
+    if (!md_tape_wants(tape, x)) return y;
+    size_t size = (size_t)md_tensor_size(x);
+    md_real *copy = md_tape_alloc(tape, size, sizeof *copy);
+    known_node *n = copy ? md_tape_node(tape, sizeof *n, known_backward, y) : NULL;
+    if (!n) return NULL;
+    memcpy(copy, gradient, size * sizeof *copy);
+    n->x = x, n->gradient = copy;
+    return y;
+}
+
+/* --- cross-entropy --------------------------------------------------------------------------- */
 
 typedef struct ce_job {
     const md_kernels *k;
@@ -69,26 +107,6 @@ static void weight_tile(void *context, int64_t tile, int worker) {
                                  .ldc = j->C});
 }
 
-typedef struct ce_node {
-    md_node node;
-    md_tensor *h;
-    md_real *dh;
-} ce_node;
-
-static void ce_backward(md_tape *tape, md_node *node) {
-    ce_node *n = (ce_node *)node;
-    bool add;
-    MD_BUG_IF(*node->out->grad != 1); /* the loss must be the root */
-    md_real *dh = md_grad_begin(tape, n->h, &add);
-    if (!dh) return;
-    int64_t size = md_tensor_size(n->h);
-    if (add) {
-        md_tape_kernels(tape)->accumulate(size, n->dh, dh);
-    } else {
-        memcpy(dh, n->dh, (size_t)size * sizeof *dh);
-    }
-}
-
 static void run_chunks(md_tape *tape, ce_job *j, int64_t N, int64_t chunk) {
     for (j->first = 0; j->first < N; j->first += chunk) {
         j->rows = N - j->first < chunk ? N - j->first : chunk;
@@ -136,8 +154,8 @@ md_tensor *md_linear_cross_entropy(md_tape *tape, md_tensor *h, md_tensor *w,
     for (int64_t n = 0; n < N; n++) sum += (double)args->weight[n] * (double)j.loss[n];
     *y->data = (md_real)sum;
     if (j.record) {
-        ce_node *n = md_tape_node(tape, sizeof *n, ce_backward, y);
-        if (n) n->h = h, n->dh = j.dh;
+        known_node *n = md_tape_node(tape, sizeof *n, known_backward, y);
+        if (n) n->x = h, n->gradient = j.dh;
     }
     return y;
 }

@@ -1,4 +1,5 @@
-/* tensor/op_pointwise.c: SwiGLU, sum, dropout. */
+/* tensor/op_pointwise.c: SwiGLU, SiLU, sum, dropout. */
+#include "tensor/ops_image.h"
 #include "tensor/tape_internal.h"
 
 #include <string.h>
@@ -59,6 +60,50 @@ md_tensor *md_swiglu(md_tape *tape, md_tensor *x) {
     md_tape_parallel(tape, "swiglu", j.tiles.count, swiglu_tile, &j);
     if (md_tape_wants(tape, x)) {
         unary_node *n = md_tape_node(tape, sizeof *n, swiglu_backward, y);
+        if (n) n->x = x;
+    }
+    return y;
+}
+
+enum { SILU_TILE = 1 << 14 };
+
+typedef struct silu_job {
+    const md_kernels *k;
+    int64_t size;
+    const md_real *x, *dy;
+    md_real *y, *dx;
+    bool add;
+} silu_job;
+
+static void silu_tile(void *context, int64_t tile, int worker) {
+    const silu_job *j = context;
+    int64_t first = tile * SILU_TILE, left = j->size - first;
+    int64_t n = left < SILU_TILE ? left : SILU_TILE;
+    (void)worker;
+    if (j->dx) {
+        j->k->silu_backward(n, j->x + first, j->dy + first, j->add, j->dx + first);
+    } else {
+        j->k->silu(n, j->x + first, j->y + first);
+    }
+}
+
+static void silu_backward(md_tape *tape, md_node *node) {
+    md_tensor *x = ((unary_node *)node)->x;
+    silu_job j = {
+        .k = md_tape_kernels(tape), .size = md_tensor_size(x), .x = x->data, .dy = node->out->grad};
+    j.dx = md_grad_begin(tape, x, &j.add);
+    if (!j.dx) return;
+    md_tape_parallel(tape, "silu backward", (j.size + SILU_TILE - 1) / SILU_TILE, silu_tile, &j);
+}
+
+md_tensor *md_silu(md_tape *tape, md_tensor *x) {
+    md_tensor *y = x ? md_tape_tensor(tape, x->rank, x->dim) : NULL;
+    if (!y) return NULL;
+    silu_job j = {
+        .k = md_tape_kernels(tape), .size = md_tensor_size(x), .x = x->data, .y = y->data};
+    md_tape_parallel(tape, "silu", (j.size + SILU_TILE - 1) / SILU_TILE, silu_tile, &j);
+    if (md_tape_wants(tape, x)) {
+        unary_node *n = md_tape_node(tape, sizeof *n, silu_backward, y);
         if (n) n->x = x;
     }
     return y;

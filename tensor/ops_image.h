@@ -41,7 +41,8 @@ md_tensor *md_group_norm(md_tape *tape, md_tensor *x, md_tensor *gain, md_tensor
 md_tensor *md_silu(md_tape *tape, md_tensor *x);
 
 /* y[b, .., c] = x[b, .., c] + b[b, c], or + b[c] where b is [C]: a bias, or the embedding of an
- * image's time on each of its pixels. x [B, .., C]. */
+ * image's time on each of its pixels. x [B, .., C]. In place where x is spent (md_spent): the
+ * result then shares x's data. */
 md_tensor *md_add_channels(md_tape *tape, md_tensor *x, md_tensor *b);
 
 /* y[.., 0:C] = a, y[.., C:C+D] = b. */

@@ -357,12 +357,16 @@ md_rng md_tape_next_dropout(md_tape *tape, uint32_t *index) {
     return tape->dropout;
 }
 
-md_row_tiles md_tile_rows(const md_tape *tape, const md_tensor *x) {
-    md_row_tiles t = {.rows = md_tensor_rows(x)};
-    t.group = tape->record || x->rank < 3 ? t.rows : x->dim[x->rank - 2];
+md_row_tiles md_tile_groups(int64_t rows, int64_t group) {
+    md_row_tiles t = {.rows = rows, .group = group};
     t.per_group = (t.group + MD_ROW_TILE - 1) / MD_ROW_TILE;
     t.count = t.group ? t.rows / t.group * t.per_group : 0;
     return t;
+}
+
+md_row_tiles md_tile_rows(const md_tape *tape, const md_tensor *x) {
+    int64_t rows = md_tensor_rows(x);
+    return md_tile_groups(rows, tape->record || x->rank < 3 ? rows : x->dim[x->rank - 2]);
 }
 
 void md_tile_range(const md_row_tiles *tiles, int64_t tile, int64_t *first, int *rows) {
@@ -370,6 +374,18 @@ void md_tile_range(const md_row_tiles *tiles, int64_t tile, int64_t *first, int 
     int64_t left = tiles->group - inside;
     *first = tile / tiles->per_group * tiles->group + inside;
     *rows = (int)(left < MD_ROW_TILE ? left : MD_ROW_TILE);
+}
+
+/* Enough tasks for several threads, none narrower than a line of the cache. */
+enum { IMAGE_TASKS = 8, LEAST_CHANNELS = 16 };
+
+md_channel_blocks md_block_channels(int64_t images, int C, int unit) {
+    int pieces = images ? (int)((IMAGE_TASKS + images - 1) / images) : 1;
+    int width = (C + pieces - 1) / pieces;
+    if (width < LEAST_CHANNELS) width = LEAST_CHANNELS;
+    width = (width + unit - 1) / unit * unit;
+    if (width > C) width = C;
+    return (md_channel_blocks){.width = width, .count = (C + width - 1) / width};
 }
 
 md_arena_mark md_tape_mark(md_tape *tape) {

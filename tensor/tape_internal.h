@@ -89,6 +89,15 @@ typedef struct md_row_tiles {
     int64_t rows, group, per_group, count;
 } md_row_tiles;
 md_row_tiles md_tile_rows(const md_tape *tape, const md_tensor *x);
+md_row_tiles md_tile_groups(int64_t rows, int64_t group);
 void md_tile_range(const md_row_tiles *tiles, int64_t tile, int64_t *first, int *rows);
+
+/* How an operator splits images where a channel's bits do not depend on the others: each image is
+ * a task; where there are few images, blocks of its channels are, `width` (the last may be
+ * narrower), a multiple of `unit`. */
+typedef struct md_channel_blocks {
+    int width, count; /* of an image */
+} md_channel_blocks;
+md_channel_blocks md_block_channels(int64_t images, int C, int unit);
 
 #endif

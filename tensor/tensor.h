@@ -75,7 +75,8 @@ md_tensor *md_reshape(md_tape *tape, md_tensor *x, int rank, const int64_t *dim)
 /* Promises that x, a result of md_linear, md_rms_norm or md_swiglu, is used once, as the first
  * operand of md_linear or md_swiglu: then nobody needs its values when its gradient is known, which
  * backward writes over them (MD_BUG_IF there is a second contribution). Saves the memory of the
- * gradient. Returns x; accepts NULL. */
+ * gradient. Or, a result of md_linear or md_conv2d, as the first operand of md_add_channels, which
+ * then works in place. Returns x; accepts NULL. */
 md_tensor *md_spent(md_tensor *x);
 
 /* Sets the tape's error unless there is one already. */

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "tensor/kernels/k_ref_image.h"
+
 #ifdef MD_REAL_DOUBLE
 #define EXP exp
 #define LOG log
@@ -289,6 +291,12 @@ const md_kernels md_kernels_ref = {
     .cross_entropy = cross_entropy,
     .chunk_sums = chunk_sums,
     .chunk_weights = chunk_weights,
+    .silu = md_ref_silu,
+    .silu_backward = md_ref_silu_backward,
+    .group_norm = md_ref_group_norm,
+    .group_norm_backward = md_ref_group_norm_backward,
+    .add_row = md_ref_add_row,
+    .sum_rows = md_ref_sum_rows,
     .add = add,
     .accumulate = accumulate,
     .sum_squares = sum_squares,

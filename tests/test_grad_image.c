@@ -1,0 +1,118 @@
+/* tests/test_grad_image.c: the gradient of every operator on images against central differences, in
+ * double precision. A new operator is a `build` function and a line in `cases`. */
+#include "tensor/ops_image.h"
+#include "tests/grad_cases.h"
+
+/* --- the operators --------------------------------------------------------------------------- */
+
+static md_tensor *silu(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_silu(t, x[0]);
+}
+
+static md_tensor *silu_twice(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_add(t, md_silu(t, x[0]), md_silu(t, x[0]));
+}
+
+/* arg: groups, silu. An eps large enough to matter. */
+static md_tensor *group_norm(md_tape *t, leaves x, const op_case *c) {
+    const md_group_norm_how how = {.groups = c->arg[0], .eps = 1e-2, .silu = c->arg[1]};
+    return md_group_norm(t, x[0], x[1], x[2], how);
+}
+
+/* As in a residual block: x has a gradient already when that of the norm arrives. */
+static md_tensor *group_norm_and_skip(md_tape *t, leaves x, const op_case *c) {
+    md_tensor *h = md_silu(t, x[0]);
+    return md_add(t, group_norm(t, (md_tensor *const[]){h, x[1], x[2]}, c), h);
+}
+
+static md_tensor *add_channels(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_add_channels(t, x[0], x[1]);
+}
+
+/* In place over the product, whose gradient is that of the sum. */
+static md_tensor *add_channels_in_place(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    md_tensor *h = md_spent(md_linear(t, x[0], x[1], NULL));
+    md_tensor *y = md_add_channels(t, h, x[2]);
+    ck_assert(y->data == h->data);
+    return md_silu(t, y);
+}
+
+static md_tensor *concat(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_concat(t, x[0], x[1]);
+}
+
+static md_tensor *concat_with_itself(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_concat(t, md_concat(t, x[0], x[0]), x[0]);
+}
+
+/* arg: first, count */
+static md_tensor *columns(md_tape *t, leaves x, const op_case *c) {
+    return md_columns(t, x[0], c->arg[0], c->arg[1]);
+}
+
+static md_tensor *overlapping_columns(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_concat(t, md_columns(t, x[0], 0, 4), md_columns(t, x[0], 1, 6));
+}
+
+/* A quadratic whose gradient is told, and not derived. */
+static md_tensor *known_loss(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    md_tensor *y = md_silu(t, x[0]);
+    int64_t size = md_tensor_size(y);
+    double sum = 0, *gradient = md_tape_alloc(t, (size_t)size, sizeof *gradient);
+    ck_assert(gradient != NULL);
+    for (int64_t i = 0; i < size; i++) {
+        sum += 0.5 * (double)(i % 3) * y->data[i] * y->data[i];
+        gradient[i] = (double)(i % 3) * y->data[i];
+    }
+    md_tensor *loss = md_known_loss(t, y, sum, gradient);
+    for (int64_t i = 0; i < size; i++) gradient[i] = NAN; /* it was copied */
+    return loss;
+}
+
+static const op_case cases[] = {
+    {"silu", silu, .leaf = {{3, {2, 3, 5}}}},
+    {"silu twice", silu_twice, .leaf = {{3, {2, 3, 5}}}},
+    {"silu in two tiles", silu_twice, .leaf = {{2, {3, 5500}}}, .sample = 20},
+    {"group_norm", group_norm, .leaf = {{4, {2, 3, 2, 6}}, {1, {6}}, {1, {6}}}, .arg = {3}},
+    {"group_norm with silu", group_norm, .leaf = {{4, {2, 3, 2, 6}}, {1, {6}}, {1, {6}}},
+     .arg = {2, 1}},
+    {"group_norm of single channels", group_norm, .leaf = {{3, {3, 5, 4}}, {1, {4}}, {1, {4}}},
+     .arg = {4, 1}},
+    {"group_norm of all channels", group_norm, .leaf = {{3, {9, 4, 3}}, {1, {3}}, {1, {3}}},
+     .arg = {1, 1}},
+    {"group_norm in blocks of channels", group_norm,
+     .leaf = {{4, {1, 2, 3, 60}}, {1, {60}}, {1, {60}}}, .arg = {12, 1}, .sample = 60},
+    {"group_norm and a skip", group_norm_and_skip, .leaf = {{4, {2, 3, 3, 6}}, {1, {6}}, {1, {6}}},
+     .arg = {3, 1}},
+    {"add_channels of each image", add_channels, .leaf = {{4, {3, 2, 4, 5}}, {2, {3, 5}}}},
+    {"add_channels of all images", add_channels, .leaf = {{4, {3, 2, 4, 5}}, {1, {5}}}},
+    {"add_channels to rows", add_channels, .leaf = {{2, {7, 5}}, {1, {5}}}},
+    {"add_channels, a row each", add_channels, .leaf = {{2, {7, 5}}, {2, {7, 5}}}},
+    {"add_channels, many rows", add_channels, .leaf = {{3, {2, 137, 40}}, {2, {2, 40}}},
+     .sample = 30},
+    {"add_channels in place", add_channels_in_place,
+     .leaf = {{3, {2, 4, 3}}, {2, {5, 3}}, {2, {2, 5}}}},
+    {"concat", concat, .leaf = {{4, {2, 2, 3, 4}}, {4, {2, 2, 3, 3}}}},
+    {"concat of rows", concat, .leaf = {{2, {140, 1}}, {2, {140, 3}}}, .sample = 30},
+    {"concat with itself", concat_with_itself, .leaf = {{3, {2, 3, 4}}}},
+    {"columns", columns, .leaf = {{2, {3, 8}}}, .arg = {2, 5}},
+    {"overlapping columns", overlapping_columns, .leaf = {{3, {2, 3, 8}}}},
+    {"known_loss", known_loss, .leaf = {{3, {2, 3, 5}}}},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+GRAD_TESTS(cases)
+
+int main(void) {
+    Suite *s = suite_create("gradients of operators on images");
+    suite_grad_tests(s, CASES);
+    return suite_run(s);
+}
