@@ -1,35 +1,22 @@
 /* base/rng.c: see rng.h. */
 #include "base/rng.h"
 
-#include <math.h>
-
 #include "base/error.h"
+#include "base/philox.h"
 
-enum { PHILOX_ROUNDS = 10, FEISTEL_ROUNDS = 8 };
+enum { FEISTEL_ROUNDS = 8 };
 
 __extension__ typedef unsigned __int128 wide;
 
 void md_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
-    const uint64_t multiplier0 = 0xd2511f53u, multiplier1 = 0xcd9e8d57u;
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
-    uint32_t k0 = key[0], k1 = key[1];
-    for (int round = 0; round < PHILOX_ROUNDS; round++) {
-        uint64_t p0 = multiplier0 * c0, p1 = multiplier1 * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)p1;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)p0;
-        k0 += 0x9e3779b9u; /* the golden ratio, and below sqrt(3) - 1 */
-        k1 += 0xbb67ae85u;
-    }
-    out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+    md_philox_block b = {counter[0], counter[1], counter[2], counter[3]};
+    b = md_philox_rounds(b, key[0], key[1]);
+    out[0] = b.c0, out[1] = b.c1, out[2] = b.c2, out[3] = b.c3;
 }
 
 void md_rng_bits(md_rng rng, uint32_t sequence, uint32_t position, uint32_t out[4]) {
-    uint32_t high = (rng.stream & 0xffu) | ((uint32_t)(rng.step >> 32) << 8);
-    uint32_t counter[4] = {position, sequence, (uint32_t)rng.step, high};
-    uint32_t key[2] = {(uint32_t)rng.seed, (uint32_t)(rng.seed >> 32)};
-    md_philox(counter, key, out);
+    md_philox_block b = md_philox_place(rng, sequence, position);
+    out[0] = b.c0, out[1] = b.c1, out[2] = b.c2, out[3] = b.c3;
 }
 
 static uint64_t join(uint32_t low, uint32_t high) {
@@ -53,14 +40,6 @@ uint64_t md_uniform_below(md_rng rng, uint32_t sequence, uint32_t position, uint
     uint32_t bits[4];
     md_rng_bits(rng, sequence, position, bits);
     return (uint64_t)((wide)join(bits[0], bits[1]) * n >> 64);
-}
-
-double md_normal(md_rng rng, uint32_t sequence, uint32_t position) {
-    const double two_pi = 6.283185307179586;
-    uint32_t bits[4];
-    md_rng_bits(rng, sequence, position, bits);
-    double radius = sqrt(-2 * log(unit(join(bits[0], bits[1]))));
-    return radius * cos(two_pi * unit(join(bits[2], bits[3])));
 }
 
 /* A permutation of [0, 4^half). */

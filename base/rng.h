@@ -46,8 +46,11 @@ double md_uniform(md_rng rng, uint32_t sequence, uint32_t position);
 /* Uniform integer in [0, n), n >= 1, without modulo bias beyond 2^-64 * n. */
 uint64_t md_uniform_below(md_rng rng, uint32_t sequence, uint32_t position, uint64_t n);
 
-/* Standard normal (Box-Muller on the 128 bits of the place). */
+/* Standard normal (Box-Muller on the 128 bits of the place). Arithmetic of its own instead of the
+ * system's logarithm and cosine: the same bits wherever IEEE arithmetic is. */
 double md_normal(md_rng rng, uint32_t sequence, uint32_t position);
+/* out[i] = (float)md_normal(rng, sequence, first + i) for i in [0, count), many at a time. */
+void md_normal_fill(md_rng rng, uint32_t sequence, uint32_t first, int64_t count, float *out);
 
 /* A pseudo-random permutation of 0..n-1 evaluated at i (cycle-walking Feistel network keyed by
  * rng): the shuffled order of any number of items without storing it. */

@@ -89,6 +89,41 @@ START_TEST(normal_draws_have_the_moments_of_a_gaussian) {
 }
 END_TEST
 
+/* Both uniforms of a place as Box and Muller use them, from the bits and the system's functions. */
+static double normal_by_library(md_rng rng, uint32_t sequence, uint32_t position) {
+    uint32_t b[4];
+    md_rng_bits(rng, sequence, position, b);
+    double u = ((double)(((uint64_t)b[1] << 32 | b[0]) >> 12) + 0.5) * 0x1p-52;
+    double v = ((double)(((uint64_t)b[3] << 32 | b[2]) >> 12) + 0.5) * 0x1p-52;
+    return sqrt(-2 * log(u)) * cos(2 * acos(-1) * v);
+}
+
+/* A dozen roundings of numbers of size 1, and the radius' of 6 at most. */
+START_TEST(normal_draws_are_those_of_the_library_functions) {
+    md_rng rng = {.seed = 8, .stream = MD_STREAM_NOISE, .step = UINT64_C(1) << 40};
+    for (uint32_t i = 0; i < DRAWS; i++) {
+        double expected = normal_by_library(rng, 6, i);
+        ck_assert_double_eq_tol(md_normal(rng, 6, i), expected, 1e-14);
+    }
+}
+END_TEST
+
+START_TEST(many_normals_are_the_single_ones_bit_for_bit) {
+    enum { MOST = 150 };
+    md_rng rng = {.seed = 5, .stream = MD_STREAM_NOISE, .step = 77};
+    static const uint32_t firsts[] = {0, 3, UINT32_MAX - 20};
+    for (size_t f = 0; f < 3; f++)
+        for (int64_t count = 0; count <= MOST; count += 1 + count / 7) {
+            float found[MOST + 1];
+            found[count] = 9;
+            md_normal_fill(rng, 4, firsts[f], count, found);
+            for (int64_t i = 0; i < count; i++)
+                ck_assert(found[i] == (float)md_normal(rng, 4, firsts[f] + (uint32_t)i));
+            ck_assert(found[count] == 9);
+        }
+}
+END_TEST
+
 START_TEST(bounded_draws_cover_their_range_evenly) {
     md_rng rng = {.seed = 3, .stream = MD_STREAM_TOKEN};
     enum { SIDES = 7 };
@@ -173,6 +208,8 @@ int main(void) {
     suite_case(s, every_coordinate_changes_the_draw);
     suite_case(s, uniform_draws_have_the_moments_of_the_unit_interval);
     suite_case(s, normal_draws_have_the_moments_of_a_gaussian);
+    suite_case(s, normal_draws_are_those_of_the_library_functions);
+    suite_case(s, many_normals_are_the_single_ones_bit_for_bit);
     suite_case(s, bounded_draws_cover_their_range_evenly);
     suite_case(s, a_permutation_reaches_every_item_once);
     suite_case(s, a_permutation_works_at_the_largest_sizes);
