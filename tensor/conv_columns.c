@@ -94,21 +94,16 @@ static void forward_tile(void *context, int64_t task, int worker) {
     md_real *col = md_tape_scratch(j->tape, worker);
     int64_t at = (image * md_conv_pixels_out(s) + first) * s->M;
     gather(s, j->x + image * md_conv_pixels_in(s) * s->C, first, rows, col);
-    for (int r = 0; r < rows; r++) {
-        md_real *y = j->y + at + (int64_t)r * s->M;
-        if (j->residual) memcpy(y, j->residual + (y - j->y), (size_t)s->M * sizeof *y);
-        if (j->bias && j->residual) j->k->accumulate(s->M, j->bias, y);
-        if (j->bias && !j->residual) memcpy(y, j->bias, (size_t)s->M * sizeof *y);
-    }
-    j->k->gemm_packed(&(md_gemm){.m = rows,
-                                 .n = s->M,
-                                 .k = taps,
-                                 .a = col,
-                                 .lda = taps,
-                                 .packed = j->packed,
-                                 .add = j->bias || j->residual,
-                                 .c = j->y + at,
-                                 .ldc = s->M});
+    j->k->gemm_packed(
+        &(md_gemm){.m = rows,
+                   .n = s->M,
+                   .k = taps,
+                   .a = col,
+                   .lda = taps,
+                   .packed = j->packed,
+                   .add = md_conv_begin(j, image * md_conv_pixels_out(s) + first, rows),
+                   .c = j->y + at,
+                   .ldc = s->M});
 }
 
 bool md_conv_columns_forward(md_conv_job *j) {

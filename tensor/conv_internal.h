@@ -47,7 +47,6 @@ typedef struct md_conv_job {
 
 /* Images of a chunk: gradients of weights are sums over a chunk's images, and chunks are added up
  * in order; so bits depend on the batch alone. */
-enum { MD_CONV_CHUNKS = 8 };
 void md_conv_chunk(const md_conv_job *j, int64_t chunk, int *first, int *end);
 
 /* y of every image, or the gradients that are wanted; false when out of memory (the tape says so).
@@ -55,5 +54,13 @@ void md_conv_chunk(const md_conv_job *j, int64_t chunk, int *first, int *end);
 bool md_conv_columns_forward(md_conv_job *j);
 bool md_conv_columns_dx(md_conv_job *j);
 bool md_conv_columns_dw(md_conv_job *j);
+/* The same, by columns where the kernels or the shape have no lines. */
+bool md_conv_lines_forward(md_conv_job *j);
+bool md_conv_lines_dx(md_conv_job *j);
+bool md_conv_lines_dw(md_conv_job *j);
+
+/* Puts what a product is added to, bias and residual, into `rows` rows of y from `row` on; false:
+ * there is none. */
+bool md_conv_begin(const md_conv_job *j, int64_t row, int64_t rows);
 
 #endif

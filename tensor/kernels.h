@@ -47,8 +47,36 @@ typedef struct md_pack {
     int n, k;
     const md_real *b;
     int ldb;
-    void *to; /* panels one after another, panel_bytes(k) each */
+    int parts;    /* op(B) is so many matrices of k / parts rows on top of each other; 0: one */
+    int64_t part; /* from one of them to the next */
+    void *to;     /* panels one after another, panel_bytes(k) each */
 } md_pack;
+
+/* Pixels of a convolution times its filters. Rows of op(A) are pixels (l, x) of `lines` lines; row
+ * (l, x) is `parts` parts of `depth` numbers, part p from a + l * line + x * pixel + p * part: they
+ * overlap, and nothing is copied. Steps count numbers. C = op(A) op(B), or C += when `add`. */
+typedef struct md_conv_lines {
+    int lines, width, parts, depth, cols;
+    const void *a; /* as md_kernels.round_rows makes it, or md_real where that is NULL */
+    int64_t line, pixel, part;
+    const void *packed; /* op(B) [parts * depth, cols] */
+    bool add;
+    md_real *c; /* [lines * width, cols] */
+    int ldc;
+} md_conv_lines;
+
+/* The gradient of one tap of the filters: c[m, n] (+)= sum over parts p and their u of
+ * a[p * a_part + u * a_step + m] * b[p * b_part + u * b_step + n]. Operands and steps are in units:
+ * numbers, or where conv_unit is 2 pairs of rounded ones as pair_rows makes them. Behind b there is
+ * room to read `panel` units more. */
+typedef struct md_conv_tap {
+    int parts, units, rows, cols;
+    const void *a, *b;
+    int64_t a_step, a_part, b_step, b_part;
+    bool add;
+    md_real *c;
+    int ldc;
+} md_conv_tap;
 
 /* Of MD_CHUNK logits l of a row (the last chunk may be shorter), with max their greatest. A row is
  * looked at in chunks so that a draw finds its chunk first, and reads a row once. */
@@ -108,6 +136,15 @@ typedef struct md_kernels {
     void (*round_rows)(int rows, int k, const md_real *a, int lda, void *to);
     size_t (*rounded_bytes)(int k);
     int row_slack;
+
+    /* Convolutions that read pixels where they lie; NULL where a set leaves them to gemm_packed.
+     * With conv_unit 2, depths and channels are even. */
+    int conv_unit;
+    void (*conv_lines)(const md_conv_lines *g);
+    void (*conv_tap)(const md_conv_tap *g);
+    /* Rounded rows of n numbers in pairs, conv_unit 2: to[i * n + c] = rows (i * pair, i * pair +
+     * next) of column c, steps in numbers. */
+    void (*pair_rows)(int pairs, int n, const void *rows, int64_t pair, int64_t next, void *to);
 
     /* y = x * rstd * w, rstd = 1/sqrt(mean(x^2) + eps), per row of C. */
     void (*rms_norm)(int rows, int C, md_real eps, const md_real *x, const md_real *w, md_real *y,

@@ -26,6 +26,21 @@ void md_conv_chunk(const md_conv_job *j, int64_t chunk, int *first, int *end) {
     *end = (int)((chunk + 1) * j->shape.B / j->chunks);
 }
 
+bool md_conv_begin(const md_conv_job *j, int64_t row, int64_t rows) {
+    size_t M = (size_t)j->shape.M;
+    const md_real *residual = j->residual ? j->residual + row * j->shape.M : NULL;
+    md_real *y = j->y + row * j->shape.M;
+    if (residual) memcpy(y, residual, (size_t)rows * M * sizeof *y);
+    for (int64_t r = 0; j->bias && r < rows; r++, y += M) {
+        if (residual) {
+            j->k->accumulate((int64_t)M, j->bias, y);
+        } else {
+            memcpy(y, j->bias, M * sizeof *y);
+        }
+    }
+    return j->bias || j->residual;
+}
+
 /* --- gradients of weights -------------------------------------------------------------------- */
 
 /* db[m] of a chunk's images, behind its gradient of w. */
@@ -75,15 +90,22 @@ static void reduce(const md_conv_job *j, md_tensor *into, int64_t at) {
                          &r);
 }
 
+/* Many chunks keep many threads busy, but each adds up a copy of the weights' gradient. */
+static int chunks_of(const md_conv_shape *s) {
+    int64_t weights = (int64_t)s->M * md_conv_taps(s);
+    int chunks = weights > 65536 ? 4 : 8;
+    return s->B < chunks ? s->B : chunks;
+}
+
 static void weight_gradients(md_conv_job *j, md_tensor *w, md_tensor *bias) {
     const md_conv_shape *s = &j->shape;
     int64_t weights = (int64_t)s->M * md_conv_taps(s);
     bool dw = md_tape_wants(j->tape, w), db = md_tape_wants(j->tape, bias);
     if (!dw && !db) return;
-    j->chunks = s->B < MD_CONV_CHUNKS ? s->B : MD_CONV_CHUNKS;
+    j->chunks = chunks_of(s);
     j->partial = md_grad_take(j->tape, j->chunks * (weights + s->M));
     if (!j->partial) return;
-    if (dw && md_conv_columns_dw(j)) reduce(j, w, 0);
+    if (dw && md_conv_lines_dw(j)) reduce(j, w, 0);
     if (db) {
         md_tape_parallel(j->tape, "conv bias", j->chunks, bias_chunk, j);
         reduce(j, bias, weights);
@@ -109,7 +131,7 @@ static void conv_backward(md_tape *tape, md_node *node) {
                      .dy = node->out->grad};
     weight_gradients(&j, n->w, n->bias);
     j.dx = md_grad_begin(tape, n->x, &j.add_dx);
-    if (j.dx) md_conv_columns_dx(&j);
+    if (j.dx) md_conv_lines_dx(&j);
     md_grad_pass(tape, node->out, n->residual);
 }
 
@@ -129,7 +151,7 @@ md_tensor *md_conv2d(md_tape *tape, md_tensor *x, md_tensor *w, md_conv how) {
                      .bias = bias ? bias->data : NULL,
                      .residual = residual ? residual->data : NULL,
                      .y = y->data};
-    if (!md_conv_columns_forward(&j)) return NULL;
+    if (!md_conv_lines_forward(&j)) return NULL;
     if (md_tape_wants(tape, x) || md_tape_wants(tape, w) || md_tape_wants(tape, bias) ||
         md_tape_wants(tape, residual)) {
         conv_node *n = md_tape_node(tape, sizeof *n, conv_backward, y);

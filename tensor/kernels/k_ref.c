@@ -67,10 +67,13 @@ static size_t panel_bytes(int k) {
 }
 
 static void pack(const md_pack *p, int first, int count) {
+    int parts = p->parts ? p->parts : 1, depth = p->k / parts;
     for (int j = first; j < first + count; j++) {
         md_real *to = (md_real *)p->to + (int64_t)j * p->k;
-        for (int i = 0; i < p->k; i++)
-            to[i] = p->trans ? p->b[(int64_t)j * p->ldb + i] : p->b[(int64_t)i * p->ldb + j];
+        for (int i = 0; i < p->k; i++) {
+            const md_real *b = p->b + i / depth * p->part;
+            to[i] = p->trans ? b[(int64_t)j * p->ldb + i % depth] : b[i % depth * p->ldb + j];
+        }
     }
 }
 

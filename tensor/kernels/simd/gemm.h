@@ -88,6 +88,8 @@ static __attribute__((noinline)) void micro_columns(int64_t units, const float *
     micro(units, a, 1, lda, b, out);
 }
 
+#include "tensor/kernels/simd/conv.h"
+
 /* --- packing op(B) --------------------------------------------------------------------------- */
 
 /* The units of x[0 .. UNIT * SIMD_LANES) in order. */
@@ -170,7 +172,7 @@ static size_t panel_bytes(int k) {
     return (size_t)units_in(k) * NR * sizeof(float);
 }
 
-/* Rows k .. k+kc of a panel of op(B) from column j. */
+/* Rows k .. k+kc of a panel of op(B), one part, from column j. */
 static void pack_block(const md_pack *p, int j, int k, int kc, bool rounded, float *to) {
     int n = p->n - j < NR ? p->n - j : NR;
     if (p->trans) {
@@ -181,11 +183,17 @@ static void pack_block(const md_pack *p, int j, int k, int kc, bool rounded, flo
 }
 
 static inline void pack_panels(const md_pack *p, int first, int count, bool rounded) {
+    int parts = p->parts ? p->parts : 1;
+    md_pack part = *p;
+    part.k = p->k / parts;
     for (int i = first; i < first + count; i++) {
         float *to = (float *)p->to + (int64_t)i * units_in(p->k) * NR;
-        for (int k = 0; k < p->k; k += KC) {
-            int kc = p->k - k < KC ? p->k - k : KC;
-            pack_block(p, i * NR, k, kc, rounded, to + (int64_t)(k / UNIT) * NR);
+        part.b = p->b;
+        for (int q = 0; q < parts; q++, part.b += p->part, to += (int64_t)units_in(part.k) * NR) {
+            for (int k = 0; k < part.k; k += KC) {
+                int kc = part.k - k < KC ? part.k - k : KC;
+                pack_block(&part, i * NR, k, kc, rounded, to + (int64_t)(k / UNIT) * NR);
+            }
         }
     }
 }
@@ -364,6 +372,9 @@ static void pack(const md_pack *p, int first, int count) {
 
 static inline void simd_override_products(md_kernels *table) {
     table->gemm = table->gemm_packed = gemm;
+    table->conv_unit = UNIT;
+    table->conv_lines = conv_lines;
+    table->conv_tap = conv_tap;
     table->panel = NR;
     table->panel_bytes = panel_bytes;
     table->pack = pack;
@@ -372,6 +383,12 @@ static inline void simd_override_products(md_kernels *table) {
 
 static inline void simd_override_bf16(md_kernels *table) {
     table->gemm = table->gemm_packed = gemm_rounded;
+    table->conv_unit = UNIT;
+    table->conv_lines = conv_lines;
+    table->conv_tap = conv_tap;
+#ifdef SIMD_BF16_DOT
+    table->pair_rows = pair_rows;
+#endif
     table->panel = NR;
     table->panel_bytes = panel_bytes;
     table->pack = pack_rounded;

@@ -314,6 +314,7 @@ static inline void simd_override_q8(md_kernels *table) {
     table->round_rows = q8_round_rows;
     table->rounded_bytes = q8_rounded_bytes;
     table->row_slack = Q8_MR;
+    table->conv_lines = NULL;
 }
 
 #endif
