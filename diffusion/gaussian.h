@@ -89,10 +89,8 @@ typedef struct md_gaussian_options {
 typedef struct md_gaussian {
     md_gaussian_options opt;
     int T;
-    md_level *levels; /* [T] */
-    double *lambda;   /* [T] ln(signal^2 / noise^2), falling; -infinity for noise alone */
-    double least_log; /* what stands in for ln(small) = -infinity of the transition to the clean
-                         image: that of the transition from level 1 to level 0 */
+    md_level *levels;      /* [T] */
+    double *lambda;        /* [T] ln(signal^2 / noise^2), falling; -infinity for noise alone */
     double rate[MD_KNOTS]; /* MD_BETA_LEARNED: see gaussian_schedule.h; else 0 */
 } md_gaussian;
 
@@ -118,9 +116,10 @@ double md_gaussian_input(const md_gaussian *p, md_level level);
  * t; between neighbours these are DDPM eq. 6-7, between others the chain that visits those alone
  * (beta' = 1 - abar_t / abar_s). `large` is the variance of x_s given x_t for data N(0, I): beta'.
  *
- * Where s is clean, `small` is 0, a sampler adds no noise, and for likelihoods log_small is
- * p->least_log, as in DDPM's code (a decoder without variance gives a likelihood of 0). A chain
- * that skips levels has a least of its own: log_small between its last two levels. */
+ * Where s is clean, `small` is 0 and a sampler adds no noise. A decoder without variance would give
+ * a likelihood of 0, so log_small is then that of the transition from level 1 to level 0, as in
+ * DDPM's code (ln beta~_1), or of half the noise of level 0 where that is more. A chain that skips
+ * levels has another: log_small between its last two levels. */
 typedef struct md_transition {
     double image, noisy;
     double small, large; /* variances */

@@ -35,6 +35,10 @@ mdlm_status md_gaussian_spacing(const md_gaussian *p, md_spacing_kind how, int N
 /* The number of the level that step n of N starts from; leading, linspace and trailing. */
 int md_spacing_index(md_spacing_kind how, int T, int N, int n);
 
+/* EDM, table 1: the sigmas that ve and karras span. */
+#define MD_EDM_SIGMA_LEAST .002
+#define MD_EDM_SIGMA_MOST 80.0
+
 /* EDM eq. 5: sigma n of N, from `largest` to `smallest`. */
 double md_karras_sigma(double smallest, double largest, int N, int n);
 
