@@ -4,7 +4,8 @@
 set -eu
 
 packages="build-essential cmake ninja-build pkg-config libopenblas-dev libutf8proc-dev
-libcjson-dev libxxhash-dev zlib1g-dev check"
+libcjson-dev libxxhash-dev zlib1g-dev libpng-dev
+libjpeg62-turbo-dev check"
 
 missing=""
 for package in $packages; do
