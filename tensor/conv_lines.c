@@ -325,6 +325,13 @@ static tap_operands paired_operands(const md_conv_job *j, int64_t image, float *
 /* Lines at a time such that both operands stay near. */
 enum { UNITS_AT_ONCE = 256 };
 
+/* Lines that follow each other in both operands without a gap are one line. */
+static void join_lines(const tap_operands *o, md_conv_tap *g) {
+    if (g->a_part != g->units * o->dy_step || g->b_part != g->units * o->x_step) return;
+    g->units *= g->parts;
+    g->parts = 1;
+}
+
 static void dw_image(const md_conv_job *j, const tap_operands *o, md_real *dw, bool add) {
     const md_conv_shape *s = &j->shape;
     int step = UNITS_AT_ONCE / o->units, taps = md_conv_taps(s);
@@ -332,20 +339,21 @@ static void dw_image(const md_conv_job *j, const tap_operands *o, md_real *dw, b
     for (int l = 0; l < s->Yo; l += step) {
         for (int tap = 0; tap < s->K * s->K; tap++) {
             int u = tap / s->K, v = tap % s->K;
-            const float *x = o->x + (l * s->stride + u) * o->x_line + v * o->x_tap;
-            j->k->conv_tap(&(md_conv_tap){.parts = s->Yo - l < step ? s->Yo - l : step,
-                                          .units = o->units,
-                                          .rows = s->M,
-                                          .cols = s->C,
-                                          .a = o->dy + l * o->dy_line,
-                                          .a_step = o->dy_step,
-                                          .a_part = o->dy_line,
-                                          .b = x,
-                                          .b_step = o->x_step,
-                                          .b_part = s->stride * o->x_line,
-                                          .add = add || l > 0,
-                                          .c = dw + tap * s->C,
-                                          .ldc = taps});
+            md_conv_tap g = {.parts = s->Yo - l < step ? s->Yo - l : step,
+                             .units = o->units,
+                             .rows = s->M,
+                             .cols = s->C,
+                             .a = o->dy + l * o->dy_line,
+                             .a_step = o->dy_step,
+                             .a_part = o->dy_line,
+                             .b = o->x + (l * s->stride + u) * o->x_line + v * o->x_tap,
+                             .b_step = o->x_step,
+                             .b_part = s->stride * o->x_line,
+                             .add = add || l > 0,
+                             .c = dw + tap * s->C,
+                             .ldc = taps};
+            join_lines(o, &g);
+            j->k->conv_tap(&g);
         }
     }
 }
