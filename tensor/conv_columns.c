@@ -153,7 +153,7 @@ static void dw_chunk(void *context, int64_t chunk, int worker) {
     const md_conv_shape *s = &j->shape;
     int first_image, end, taps = md_conv_taps(s);
     md_real *col = md_tape_scratch(j->tape, worker);
-    md_real *dw = j->partial + chunk * ((int64_t)s->M * taps + s->M);
+    md_real *dw = j->partial + chunk * s->M * taps;
     md_conv_chunk(j, chunk, &first_image, &end);
     for (int image = first_image; image < end; image++) {
         for (int64_t tile = 0; tile < tiles_of(s); tile++) {

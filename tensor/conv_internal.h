@@ -36,11 +36,11 @@ typedef struct md_conv_job {
     const md_kernels *k;
     md_conv_shape shape;
     const md_real *x, *w, *bias, *residual, *dy;
+    bool bias_each; /* bias [B, M], else [M] */
     md_real *y;
     md_real *dx;
     bool add_dx;
-    md_real
-        *partial; /* [chunks, M * taps + M]: gradients of w and of the bias by images of a chunk */
+    md_real *partial; /* [chunks, M * taps]: gradients of w by images of a chunk */
     int chunks;
     const void *packed; /* weights */
 } md_conv_job;

@@ -362,7 +362,7 @@ static void dw_chunk(void *context, int64_t chunk, int worker) {
     const md_conv_job *j = context;
     const md_conv_shape *s = &j->shape;
     int first, end;
-    md_real *dw = j->partial + chunk * ((int64_t)s->M * md_conv_taps(s) + s->M);
+    md_real *dw = j->partial + chunk * s->M * md_conv_taps(s);
     float *scratch = (float *)md_tape_scratch(j->tape, worker);
     md_conv_chunk(j, chunk, &first, &end);
     for (int image = first; image < end; image++) {

@@ -28,39 +28,50 @@ void md_conv_chunk(const md_conv_job *j, int64_t chunk, int *first, int *end) {
 
 bool md_conv_begin(const md_conv_job *j, int64_t row, int64_t rows) {
     size_t M = (size_t)j->shape.M;
-    const md_real *residual = j->residual ? j->residual + row * j->shape.M : NULL;
+    const md_real *residual = j->residual ? j->residual + row * j->shape.M : NULL, *bias = j->bias;
     md_real *y = j->y + row * j->shape.M;
+    if (bias && j->bias_each) bias += row / md_conv_pixels_out(&j->shape) * j->shape.M;
     if (residual) memcpy(y, residual, (size_t)rows * M * sizeof *y);
-    for (int64_t r = 0; j->bias && r < rows; r++, y += M) {
+    for (int64_t r = 0; bias && r < rows; r++, y += M) {
         if (residual) {
-            j->k->accumulate((int64_t)M, j->bias, y);
+            j->k->accumulate((int64_t)M, bias, y);
         } else {
-            memcpy(y, j->bias, M * sizeof *y);
+            memcpy(y, bias, M * sizeof *y);
         }
     }
-    return j->bias || j->residual;
+    return bias || residual;
 }
 
 /* --- gradients of weights -------------------------------------------------------------------- */
 
-/* db[m] of a chunk's images, behind its gradient of w. */
-static void bias_chunk(void *context, int64_t chunk, int worker) {
+/* db[m] of one image. */
+static void bias_image(void *context, int64_t image, int worker) {
     const md_conv_job *j = context;
     const md_conv_shape *s = &j->shape;
-    int first, end;
-    int64_t weights = (int64_t)s->M * md_conv_taps(s), pixels = md_conv_pixels_out(s);
-    md_real *db = j->partial + chunk * (weights + s->M) + weights;
+    int64_t pixels = md_conv_pixels_out(s);
+    const md_real *dy = j->dy + image * pixels * s->M;
+    md_real *db = j->partial + image * s->M;
     (void)worker;
     memset(db, 0, (size_t)s->M * sizeof *db);
-    md_conv_chunk(j, chunk, &first, &end);
-    for (int64_t p = first * pixels; p < end * pixels; p++)
-        j->k->accumulate(s->M, j->dy + p * s->M, db);
+    for (int64_t p = 0; p < pixels; p++, dy += s->M) j->k->accumulate(s->M, dy, db);
+}
+
+static void bias_gradient(md_conv_job *j, md_tensor *bias) {
+    const int64_t M = j->shape.M, size = md_tensor_size(bias);
+    bool add;
+    md_real *db = md_grad_begin(j->tape, bias, &add);
+    j->partial = db ? md_grad_take(j->tape, j->shape.B * M) : NULL;
+    if (!j->partial) return;
+    md_tape_parallel(j->tape, "conv bias", j->shape.B, bias_image, j);
+    if (!add) memset(db, 0, (size_t)size * sizeof *db);
+    for (int64_t i = 0; i < j->shape.B; i++)
+        j->k->accumulate(M, j->partial + i * M, j->bias_each ? db + i * M : db);
+    md_grad_give(j->tape, j->partial);
 }
 
 typedef struct reduction {
     const md_conv_job *j;
     md_real *to;
-    int64_t at, size; /* within a chunk's part */
     bool add;
 } reduction;
 
@@ -69,9 +80,9 @@ enum { REDUCE_TILE = 16384 };
 static void reduce_tile(void *context, int64_t tile, int worker) {
     const reduction *r = context;
     const md_conv_shape *s = &r->j->shape;
-    int64_t part = (int64_t)s->M * md_conv_taps(s) + s->M, first = tile * REDUCE_TILE;
-    int64_t n = r->size - first < REDUCE_TILE ? r->size - first : REDUCE_TILE;
-    const md_real *from = r->j->partial + r->at + first;
+    int64_t part = (int64_t)s->M * md_conv_taps(s), first = tile * REDUCE_TILE;
+    int64_t n = part - first < REDUCE_TILE ? part - first : REDUCE_TILE;
+    const md_real *from = r->j->partial + first;
     (void)worker;
     for (int c = 0; c < r->j->chunks; c++, from += part) {
         if (c == 0 && !r->add) {
@@ -82,14 +93,6 @@ static void reduce_tile(void *context, int64_t tile, int worker) {
     }
 }
 
-static void reduce(const md_conv_job *j, md_tensor *into, int64_t at) {
-    reduction r = {.j = j, .at = at, .size = into ? md_tensor_size(into) : 0};
-    r.to = md_grad_begin(j->tape, into, &r.add);
-    if (r.to)
-        md_tape_parallel(j->tape, "conv dw", (r.size + REDUCE_TILE - 1) / REDUCE_TILE, reduce_tile,
-                         &r);
-}
-
 /* Many chunks keep many threads busy, but each adds up a copy of the weights' gradient. */
 static int chunks_of(const md_conv_shape *s) {
     int64_t weights = (int64_t)s->M * md_conv_taps(s);
@@ -97,19 +100,17 @@ static int chunks_of(const md_conv_shape *s) {
     return s->B < chunks ? s->B : chunks;
 }
 
-static void weight_gradients(md_conv_job *j, md_tensor *w, md_tensor *bias) {
-    const md_conv_shape *s = &j->shape;
-    int64_t weights = (int64_t)s->M * md_conv_taps(s);
-    bool dw = md_tape_wants(j->tape, w), db = md_tape_wants(j->tape, bias);
-    if (!dw && !db) return;
-    j->chunks = chunks_of(s);
-    j->partial = md_grad_take(j->tape, j->chunks * (weights + s->M));
+static void weight_gradient(md_conv_job *j, md_tensor *w) {
+    const int64_t size = md_tensor_size(w);
+    reduction r = {.j = j};
+    r.to = md_grad_begin(j->tape, w, &r.add);
+    if (!r.to) return;
+    j->chunks = chunks_of(&j->shape);
+    j->partial = md_grad_take(j->tape, j->chunks * size);
     if (!j->partial) return;
-    if (dw && md_conv_lines_dw(j)) reduce(j, w, 0);
-    if (db) {
-        md_tape_parallel(j->tape, "conv bias", j->chunks, bias_chunk, j);
-        reduce(j, bias, weights);
-    }
+    if (md_conv_lines_dw(j))
+        md_tape_parallel(j->tape, "conv dw", (size + REDUCE_TILE - 1) / REDUCE_TILE, reduce_tile,
+                         &r);
     md_grad_give(j->tape, j->partial);
 }
 
@@ -129,7 +130,8 @@ static void conv_backward(md_tape *tape, md_node *node) {
                      .x = n->x->data,
                      .w = n->w->data,
                      .dy = node->out->grad};
-    weight_gradients(&j, n->w, n->bias);
+    weight_gradient(&j, n->w);
+    if (n->bias) j.bias_each = n->bias->rank == 2, bias_gradient(&j, n->bias);
     j.dx = md_grad_begin(tape, n->x, &j.add_dx);
     if (j.dx) md_conv_lines_dx(&j);
     md_grad_pass(tape, node->out, n->residual);
@@ -141,7 +143,8 @@ md_tensor *md_conv2d(md_tape *tape, md_tensor *x, md_tensor *w, md_conv how) {
     md_tensor *bias = how.bias, *residual = how.residual;
     md_tensor *y = md_tape_tensor(tape, 4, (int64_t[]){s.B, s.Yo, s.Xo, s.M});
     if (!y) return NULL;
-    MD_BUG_IF(bias && md_tensor_size(bias) != s.M);
+    MD_BUG_IF(bias && md_tensor_cols(bias) != s.M);
+    MD_BUG_IF(bias && bias->rank == 2 && bias->dim[0] != s.B);
     MD_BUG_IF(residual && md_tensor_size(residual) != md_tensor_size(y));
     md_conv_job j = {.tape = tape,
                      .k = md_tape_kernels(tape),
@@ -149,6 +152,7 @@ md_tensor *md_conv2d(md_tape *tape, md_tensor *x, md_tensor *w, md_conv how) {
                      .x = x->data,
                      .w = w->data,
                      .bias = bias ? bias->data : NULL,
+                     .bias_each = bias && bias->rank == 2,
                      .residual = residual ? residual->data : NULL,
                      .y = y->data};
     if (!md_conv_lines_forward(&j)) return NULL;

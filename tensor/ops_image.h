@@ -11,7 +11,7 @@
 #include "tensor/ops.h"
 
 /* y[b,i,j,m] = bias[m] + sum over (u,v,c) of x[b, i*stride + u - pad, j*stride + v - pad, c]
- * * w[m,u,v,c], x read as 0 outside. x [B,Y,X,C]; w [M,K,K,C]; bias NULL or [M]; result
+ * * w[m,u,v,c], x read as 0 outside. x [B,Y,X,C]; w [M,K,K,C]; bias may be NULL; result
  * [B, (s*Y + 2 pad - K) / stride + 1, .., M]. With `upsample` s = 2 every pixel of x stands for 2x2
  * (nearest), and nothing of that size is laid out; else s = 1. `residual`: NULL or of the result's
  * size, added. */
@@ -19,7 +19,7 @@ typedef struct md_conv {
     int stride; /* 1 or 2 */
     int pad;    /* zeros around, < K */
     bool upsample;
-    md_tensor *bias, *residual;
+    md_tensor *bias, *residual; /* bias [M], or [B, M]: each image has its own */
 } md_conv;
 md_tensor *md_conv2d(md_tape *tape, md_tensor *x, md_tensor *w, md_conv how);
 

@@ -34,7 +34,8 @@ enum { CASES = sizeof cases / sizeof *cases };
 typedef struct problem {
     conv_case c;
     int Yo, Xo, scale;
-    int64_t nx, nw, ny;
+    int64_t nx, nw, nb, ny;
+    bool bias_each; /* a bias for each image */
     float *x, *w, *b, *r, *dy;
     double *y, *dx, *dw, *db;
 } problem;
@@ -61,8 +62,10 @@ static void define(problem *p) {
         for (int i = 0; i < p->Yo; i++)
             for (int j = 0; j < p->Xo; j++)
                 for (int m = 0; m < c->M; m++, out++) {
-                    double sum = (double)p->b[m] + (double)p->r[out], g = (double)p->dy[out];
-                    p->db[m] += g;
+                    double g = (double)p->dy[out];
+                    int64_t bias = (p->bias_each ? b * c->M : 0) + m;
+                    double sum = (double)p->b[bias] + (double)p->r[out];
+                    p->db[bias] += g;
                     tap = (int64_t)m * c->K * c->K * c->C;
                     for (int u = 0; u < c->K; u++)
                         for (int v = 0; v < c->K; v++, tap += c->C) {
@@ -82,21 +85,22 @@ static void define(problem *p) {
 }
 
 static void pose(problem *p, md_arena *arena, const conv_case *c) {
-    *p = (problem){.c = *c, .scale = c->upsample ? 2 : 1};
+    *p = (problem){.c = *c, .scale = c->upsample ? 2 : 1, .bias_each = c->B > 2};
     p->Yo = (c->Y * p->scale + 2 * c->pad - c->K) / c->stride + 1;
     p->Xo = (c->X * p->scale + 2 * c->pad - c->K) / c->stride + 1;
     p->nx = (int64_t)c->B * c->Y * c->X * c->C;
     p->nw = (int64_t)c->M * c->K * c->K * c->C;
     p->ny = (int64_t)c->B * p->Yo * p->Xo * c->M;
+    p->nb = p->bias_each ? (int64_t)c->B * c->M : c->M;
     p->x = quarters(arena, p->nx, 1);
     p->w = quarters(arena, p->nw, 2);
-    p->b = quarters(arena, c->M, 3);
+    p->b = quarters(arena, p->nb, 3);
     p->r = quarters(arena, p->ny, 4);
     p->dy = quarters(arena, p->ny, 5);
     p->y = need(arena, p->ny, sizeof *p->y);
     p->dx = need(arena, p->nx, sizeof *p->dx);
     p->dw = need(arena, p->nw, sizeof *p->dw);
-    p->db = need(arena, c->M, sizeof *p->db);
+    p->db = need(arena, p->nb, sizeof *p->db);
     define(p);
 }
 
@@ -124,6 +128,7 @@ static void check(md_tape *tape, const problem *p, const md_kernels *k, md_arena
     md_tensor r = parameter(arena, p->r, 4, (int64_t[]){c->B, p->Yo, p->Xo, c->M});
     md_tensor w = parameter(arena, p->w, 4, (int64_t[]){c->M, c->K, c->K, c->C});
     md_tensor b = parameter(arena, p->b, 1, (int64_t[]){c->M});
+    if (p->bias_each) b = parameter(arena, p->b, 2, (int64_t[]){c->B, c->M});
     md_conv how = {.stride = c->stride, .pad = c->pad, .upsample = c->upsample, .bias = &b};
     how.residual = &r;
     md_tape_begin(tape, true, (md_rng){0});
@@ -132,7 +137,7 @@ static void check(md_tape *tape, const problem *p, const md_kernels *k, md_arena
     assert_ok(md_tape_backward(tape, loss, &err));
     compare(p, k, "y", y->data, p->y, p->ny, 0);
     compare(p, k, "dw", w.grad, p->dw, p->nw, 1);
-    compare(p, k, "db", b.grad, p->db, c->M, 1);
+    compare(p, k, "db", b.grad, p->db, p->nb, 1);
     compare(p, k, "dx", x.grad, p->dx, p->nx, 1);
     for (int64_t i = 0; i < p->ny; i++) ck_assert(r.grad[i] == p->dy[i] + 1);
 }
