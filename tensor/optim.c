@@ -85,7 +85,7 @@ static bool make_muon(md_optimizer *o, mdlm_error *err) {
         const md_tensor *t = md_params_tensor(o->params, i);
         if (kind_of(o, i).orthogonal) {
             list[count++] = (md_muon_matrix){.rows = (int)t->dim[0],
-                                             .cols = (int)t->dim[1],
+                                             .cols = (int)(md_tensor_size(t) / t->dim[0]),
                                              .w = t->data,
                                              .grad = t->grad,
                                              .momentum = o->first + at,

@@ -90,7 +90,7 @@ md_tensor *md_params_add(md_params *params, const char *name, int rank, const in
                          unsigned flags, mdlm_error *err) {
     MD_BUG_IF(params->sealed);
     MD_BUG_IF(rank < 1 || rank > MD_MAX_RANK);
-    MD_BUG_IF((flags & MD_PARAM_ORTHOGONAL) && rank != 2);
+    MD_BUG_IF((flags & MD_PARAM_ORTHOGONAL) && rank < 2);
     MD_BUG_IF(md_params_find(params, name) >= 0);
     if (count_elements(params, name, rank, dim, err) != MDLM_OK) return NULL;
     param *list = md_realloc(params->list, (size_t)params->count + 1, sizeof *list, err);
