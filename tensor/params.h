@@ -28,8 +28,8 @@ enum {
 };
 
 /* Declares a parameter before sealing. `name` is copied. `flags`: MD_PARAM_*; a vector cannot
- * be orthogonal; filters [M, ..] count as a matrix of M rows. NULL with `err` filled on failure. The tensor is owned by params and stays at its
- * address. */
+ * be orthogonal; filters [M, ..] count as a matrix of M rows. NULL with `err` filled on failure.
+ * The tensor is owned by params and stays at its address. */
 md_tensor *md_params_add(md_params *params, const char *name, int rank, const int64_t *dim,
                          unsigned flags, mdlm_error *err);
 /* Allocates values (zero), and gradients (zero) when `gradients`. */
