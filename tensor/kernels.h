@@ -100,22 +100,23 @@ typedef struct md_adamw_args {
 
 /* Group norm of one image, or of whole groups of its channels: with n = (x - mean) rstd over the
  * pixels and channels of a group, y = n gain + bias, then silu(y) with `silu`. A channel's bits do
- * not depend on which channels it comes with. */
+ * not depend on which groups it comes with. */
+enum { MD_CHANNEL_PAD = 16 };
 typedef struct md_group_norm_args {
     int rows, C; /* pixels; channels */
     int stride;  /* from a pixel to the next, in x, y, dy and dx */
     int group;   /* channels of one, divides C */
-    md_real eps;
     bool silu;
+    md_real eps;
     const md_real *x, *gain, *bias; /* gain, bias [C] */
     md_real *y;
     md_real *mean, *rstd; /* [C / group]: results; operands of the backward pass */
-    double *sums;         /* room for 2 C */
-    md_real *factors;     /* room for 3 C */
-    /* Of the backward pass. */
+    double *sums;         /* room for 2 C, with C rounded up to a multiple of MD_CHANNEL_PAD */
+    md_real *factors;     /* room for 3 C, likewise */
+    /* Of the backward pass alone. */
     md_real *dy;            /* becomes the gradient of n gain + bias */
-    md_real *dx;            /* may be dy when it does not accumulate; NULL: not wanted */
     bool add;               /* dx accumulates */
+    md_real *dx;            /* may be dy when it does not accumulate; NULL: not wanted */
     md_real *dgain, *dbias; /* [C], overwritten */
 } md_group_norm_args;
 
@@ -199,8 +200,8 @@ typedef struct md_kernels {
     void (*group_norm_backward)(const md_group_norm_args *a);
     /* y[r] = x[r] + b, b [C]; y may be x. */
     void (*add_row)(int rows, int C, const md_real *x, const md_real *b, md_real *y);
-    /* sum[c] += sum over r of x[r,c], rows `stride` apart. */
-    void (*sum_rows)(int rows, int C, int stride, const md_real *x, double *sum);
+    /* sum[c] = sum over r of x[r,c], rows `stride` apart, in double precision. */
+    void (*sum_rows)(int rows, int C, int stride, const md_real *x, md_real *sum);
 
     void (*add)(int64_t n, const md_real *a, const md_real *b, md_real *y); /* y = a + b */
     void (*accumulate)(int64_t n, const md_real *x, md_real *y);            /* y += x */

@@ -15,7 +15,7 @@ typedef struct add_channels_job {
     const md_real *x, *b, *dy;
     bool each; /* image has its own b */
     md_real *y;
-    double *sums; /* [groups, C]: of dy over the rows of a group */
+    md_real *sums; /* [groups, C]: of dy over the rows of a group */
 } add_channels_job;
 
 static void add_tile(void *context, int64_t tile, int worker) {
@@ -61,8 +61,8 @@ static add_channels_job job_of(md_tape *tape, const md_tensor *x, const md_tenso
 /* db (+)= the sums of its rows. */
 static void add_sums(const add_channels_job *j, int64_t groups, bool add, md_real *db) {
     for (int64_t c = 0; c < j->C * (j->each ? groups : 1); c++) {
-        double sum = j->sums[c];
-        for (int64_t g = 1; g < groups && !j->each; g++) sum += j->sums[g * j->C + c];
+        double sum = (double)j->sums[c];
+        for (int64_t g = 1; g < groups && !j->each; g++) sum += (double)j->sums[g * j->C + c];
         db[c] = add ? db[c] + (md_real)sum : (md_real)sum;
     }
 }
@@ -74,11 +74,9 @@ static void add_channels_backward(md_tape *tape, md_node *node) {
     md_real *db = md_grad_begin(tape, n->b, &add);
     if (db) {
         int64_t groups = j.tiles.group ? j.tiles.rows / j.tiles.group : 0;
-        size_t count = (size_t)(groups ? groups : 1) * j.C;
         j.dy = node->out->grad;
-        j.sums = md_tape_alloc(tape, count, sizeof *j.sums);
+        j.sums = md_tape_alloc(tape, (size_t)groups * j.C, sizeof *j.sums);
         if (!j.sums) return;
-        memset(j.sums, 0, count * sizeof *j.sums);
         md_tape_parallel(tape, "add channels backward", groups * j.blocks.count, sum_block, &j);
         add_sums(&j, groups, add, db);
     }

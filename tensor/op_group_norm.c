@@ -16,9 +16,13 @@ typedef struct group_norm_job {
     md_channel_blocks blocks;
 } group_norm_job;
 
-/* Room of a task in elements, for C channels. */
-static int64_t room(int C) {
-    return (int64_t)C * (2 * (int64_t)sizeof(double) / (int64_t)sizeof(md_real) + 3);
+static int64_t padded(int64_t C) {
+    return (C + MD_CHANNEL_PAD - 1) / MD_CHANNEL_PAD * MD_CHANNEL_PAD;
+}
+
+/* Elements of scratch for the sums and factors of C channels. */
+static int64_t room(int64_t C) {
+    return padded(C) * (2 * (int64_t)(sizeof(double) / sizeof(md_real)) + 3);
 }
 
 /* The task's block of its image. */
@@ -33,7 +37,7 @@ static md_group_norm_args block_of(const group_norm_job *j, int64_t task, int wo
     a.mean += image * (all->C / a.group) + group;
     a.rstd += image * (all->C / a.group) + group;
     a.sums = (double *)md_tape_scratch(j->tape, worker);
-    a.factors = (md_real *)(a.sums + 2 * a.C);
+    a.factors = (md_real *)(a.sums + 2 * padded(a.C));
     if (a.y) a.y += at;
     if (a.dx) a.dx += at;
     if (!a.dy) return a;
@@ -124,7 +128,7 @@ md_tensor *md_group_norm(md_tape *tape, md_tensor *x, md_tensor *gain, md_tensor
     size_t count = (size_t)x->dim[0] * how.groups;
     md_real *mean = md_tape_alloc(tape, count, sizeof *mean);
     md_real *rstd = md_tape_alloc(tape, count, sizeof *rstd);
-    if (!y || !mean || !rstd || !md_tape_reserve(tape, room((int)C))) return NULL;
+    if (!y || !mean || !rstd || !md_tape_reserve(tape, room(C))) return NULL;
     const group_norm_node call = {
         .x = x, .gain = gain, .bias = bias, .how = how, .mean = mean, .rstd = rstd};
     group_norm_job j = job_of(tape, &call);

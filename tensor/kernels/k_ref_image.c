@@ -110,8 +110,10 @@ void md_ref_add_row(int rows, int C, const md_real *x, const md_real *b, md_real
     }
 }
 
-void md_ref_sum_rows(int rows, int C, int stride, const md_real *x, double *sum) {
-    for (int r = 0; r < rows; r++, x += stride) {
-        for (int c = 0; c < C; c++) sum[c] += (double)x[c];
+void md_ref_sum_rows(int rows, int C, int stride, const md_real *x, md_real *sum) {
+    for (int c = 0; c < C; c++) {
+        double exact = 0;
+        for (int r = 0; r < rows; r++) exact += (double)x[(int64_t)r * stride + c];
+        sum[c] = (md_real)exact;
     }
 }

@@ -5,6 +5,7 @@
 #define SIMD_LANES 16
 #include "tensor/kernels/simd/fused.h"
 #include "tensor/kernels/simd/gemm.h"
+#include "tensor/kernels/simd/image.h"
 #include "tensor/kernels/simd/q8.h"
 #include "tensor/kernels/simd/sample.h"
 
@@ -13,6 +14,7 @@ void md_kernels_avx512(md_kernels *table) {
     simd_override_fused(table);
     simd_override_products(table);
     simd_override_sample(table);
+    simd_override_image(table);
 }
 
 void md_kernels_avx512_bf16(md_kernels *table) {

@@ -18,6 +18,8 @@
 #define SIMD_BYTES (SIMD_LANES * 4)
 typedef float vf __attribute__((vector_size(SIMD_BYTES)));
 typedef int32_t vi __attribute__((vector_size(SIMD_BYTES)));
+typedef double vd __attribute__((vector_size(SIMD_BYTES)));
+enum { SIMD_HALF = SIMD_LANES / 2 };
 
 static inline vf v_load(const float *p) {
     vf v;
@@ -113,7 +115,7 @@ static inline vf v_fma(vf a, vf b, vf c) {
 #endif
 }
 
-/* A NaN in x is passed over. */
+/* A NaN in x is passed over, one in `most` stays. */
 static inline vf v_max(vf x, vf most) {
 #if SIMD_LANES == 16
     return (vf)_mm512_max_ps((__m512)x, (__m512)most);
@@ -165,6 +167,23 @@ static inline vf v_round_bf16(vf x) {
     return (vf)(((nan & quiet) | (~nan & rounded)) & ~0xffff);
 }
 
+/* The first and the other half of the lanes in double precision. */
+static inline vd v_low(vf x) {
+#if SIMD_LANES == 16
+    return (vd)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)x));
+#else
+    return (vd)_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)x));
+#endif
+}
+
+static inline vd v_high(vf x) {
+#if SIMD_LANES == 16
+    return (vd)_mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)x, 1));
+#else
+    return (vd)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)x, 1));
+#endif
+}
+
 /* f(0, x), f(1, x), ... for every lane: the compiler wants the lanes of a shuffle as constants. */
 #define LANES_8(f, o, x) \
     f(o, x), f(o + 1, x), f(o + 2, x), f(o + 3, x), f(o + 4, x), f(o + 5, x), f(o + 6, x), \
@@ -209,9 +228,9 @@ static inline vi vi_max_lane(vi v) {
     return vi_max(v, ROTATED(v, 1));
 }
 
-/* e^x to about one unit in the last place: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial of degree
- * 6 in r (minimax), times 2^n. Below -87.33 exactly 0, above 88.37 infinity; NaN stays NaN. */
-static inline vf v_exp(vf x) {
+/* e^x of |x| <= 87.3 to about one unit in the last place: x = n ln 2 + r, |r| <= ln 2 / 2, a
+ * polynomial of degree 6 in r (minimax), times 2^n. NaN stays NaN. */
+static inline vf v_exp_inside(vf x) {
     vf n = v_round(x * 1.44269504088896341f);
     vf r = x - n * 0.693145751953125f - n * 1.42860682030941723212e-6f;
     vf p = r * 1.9875691500e-4f + 1.3981999507e-3f;
@@ -220,7 +239,12 @@ static inline vf v_exp(vf x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    vf y = v_if_less(x, -87.33654f, v_set(0.0f), v_scale(p, n));
+    return v_scale(p, n);
+}
+
+/* The same of any x: below -87.33 exactly 0, above 88.37 infinity. */
+static inline vf v_exp(vf x) {
+    vf y = v_if_less(x, -87.33654f, v_set(0.0f), v_exp_inside(x));
     return v_if_less(-x, -88.37626f, v_set(INFINITY), y);
 }
 
@@ -244,7 +268,7 @@ static inline vf v_log(vf x) {
 }
 
 static inline vf v_sigmoid(vf x) {
-    return v_inverse(1.0f + v_exp(v_min(87.0f, -x)));
+    return v_inverse(1.0f + v_exp_inside(v_min(87.0f, v_max(v_set(-87.0f), -x))));
 }
 
 #endif

@@ -13,18 +13,6 @@
 enum { SAMPLE_GROUP = 4 * SIMD_LANES }; /* what is summed in f32 before it is added in double */
 _Static_assert(MD_CHUNK % SAMPLE_GROUP == 0, "a chunk is whole groups");
 
-typedef double vd __attribute__((vector_size(SIMD_BYTES)));
-
-static inline vd v_add_wide(vd sum, vf x) {
-#if SIMD_LANES == 16
-    vd low = (vd)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)x));
-    return sum + (low + (vd)_mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)x, 1)));
-#else
-    vd low = (vd)_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)x));
-    return sum + (low + (vd)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)x, 1)));
-#endif
-}
-
 static inline double v_sum_wide(vd v) {
     for (int half = SIMD_LANES / 4; half > 0; half /= 2)
         for (int i = 0; i < half; i++) v[i] += v[i + half];
@@ -57,9 +45,9 @@ static inline md_chunk sum_chunk(const float *l, float scale, bool tempered) {
             m += w * low;
             if (tempered) s += v_exp(v_not_too_low(x * scale));
         }
-        plain = v_add_wide(plain, p);
-        slope = v_add_wide(slope, m);
-        if (tempered) sum = v_add_wide(sum, s);
+        plain += v_low(p) + v_high(p);
+        slope += v_low(m) + v_high(m);
+        if (tempered) sum += v_low(s) + v_high(s);
     }
     md_chunk c = {.max = max, .plain = v_sum_wide(plain), .slope = v_sum_wide(slope)};
     c.sum = tempered ? v_sum_wide(sum) : c.plain;
