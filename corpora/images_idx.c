@@ -32,18 +32,17 @@ static int64_t item_bytes(const idx *f) {
     return f->size[1] * f->size[2] * f->size[3];
 }
 
-static mdlm_status truncated(const idx *f, int64_t items, mdlm_error *err) {
+/* Bytes from `at` of the items on. */
+static mdlm_status read_exactly(idx *f, void *bytes, size_t want, int64_t at, mdlm_error *err) {
+    size_t got = 0;
+    MD_TRY(md_input_read(&f->input, bytes, want, &got, err));
+    if (got == want) return MDLM_OK;
     return md_fail(
         err, MDLM_INPUT,
         "'%s' is truncated: its header promises %lld items of %lld bytes, and it ends in "
         "number %lld",
-        f->input.path, (long long)f->size[0], (long long)item_bytes(f), (long long)items);
-}
-
-static mdlm_status read_exactly(idx *f, void *bytes, size_t want, int64_t item, mdlm_error *err) {
-    size_t got = 0;
-    MD_TRY(md_input_read(&f->input, bytes, want, &got, err));
-    return got == want ? MDLM_OK : truncated(f, item, err);
+        f->input.path, (long long)f->size[0], (long long)item_bytes(f),
+        (long long)((at + (int64_t)got) / item_bytes(f)));
 }
 
 /* Sizes that a picture may have, and that the file can hold. */
@@ -97,13 +96,13 @@ static mdlm_status open_idx(idx *f, const char *path, int least, int most, mdlm_
     return check_sizes(f, err);
 }
 
-/* From item number `item` on, nothing but the promised items is left. */
-static mdlm_status read_rest(idx *f, int64_t item, mdlm_error *err) {
+/* From byte `at` of the items on, nothing but the promised items is left. */
+static mdlm_status read_rest(idx *f, int64_t at, mdlm_error *err) {
     char rest[SKIP_BYTES];
-    int64_t left = (f->size[0] - item) * item_bytes(f), n;
-    for (; left > 0; left -= n) {
-        n = left < SKIP_BYTES ? left : SKIP_BYTES;
-        MD_TRY(read_exactly(f, rest, (size_t)n, f->size[0] - left / item_bytes(f), err));
+    int64_t end = f->size[0] * item_bytes(f), n;
+    for (; at < end; at += n) {
+        n = end - at < SKIP_BYTES ? end - at : SKIP_BYTES;
+        MD_TRY(read_exactly(f, rest, (size_t)n, at, err));
     }
     size_t more = 0;
     MD_TRY(md_input_read(&f->input, rest, 1, &more, err));
@@ -198,19 +197,20 @@ static mdlm_status find_labels(const md_image_build *b, mdlm_error *err) {
 static mdlm_status read_images(const md_image_build *b, idx *f, mdlm_error *err) {
     md_images *set = b->set;
     int Y = (int)f->size[1], X = (int)f->size[2], C = (int)f->size[3];
+    int64_t bytes = item_bytes(f);
     MD_TRY(md_images_select(b, f->size[0], err));
     MD_TRY(md_images_reserve(b, (md_images_shape){.Y = Y, .X = X, .C = C}, err));
     for (int64_t i = 0; i < set->first + set->count; i++) {
         md_picture picture = {0};
         MD_TRY(md_picture_init(&picture, Y, X, C, err));
-        mdlm_status status = read_exactly(f, picture.pixels, (size_t)item_bytes(f), i, err);
+        mdlm_status status = read_exactly(f, picture.pixels, (size_t)bytes, i * bytes, err);
         if (status == MDLM_OK && i >= set->first) {
             status = md_images_put(b, i - set->first, &picture, err);
         }
         md_picture_release(&picture);
         if (status != MDLM_OK) return status;
     }
-    return read_rest(f, set->first + set->count, err);
+    return read_rest(f, (set->first + set->count) * bytes, err);
 }
 
 mdlm_status md_images_read_idx(const md_image_build *b, mdlm_error *err) {
