@@ -122,7 +122,7 @@ static md_cache_kind cache_kind(const char *name) {
 static mdlm_status plan(job *j, mdlm_error *err) {
     bench_options *o = j->opt;
     bool generate = j->what->run == md_bench_generate;
-    o->train.batch_size = generate ? 1 : o->batch_size; /* 1: nothing to choose */
+    o->train.loop.batch_size = generate ? 1 : o->batch_size; /* 1: nothing to choose */
     MD_TRY(md_plan_model(&o->train, j->cli->options, 0, &j->config, err));
     j->config.vocab = (int)o->vocab_size;
     j->config.mask_id = 256;
@@ -136,7 +136,7 @@ static mdlm_status plan(job *j, mdlm_error *err) {
             return md_fail(err, MDLM_USAGE, "--block-length %lld does not fit --seq-len %d",
                            (long long)o->block_length, T);
     } else {
-        o->batch_size = o->train.batch_size;
+        o->batch_size = o->train.loop.batch_size;
     }
     int64_t batch = generate ? o->num_samples : o->batch_size;
     if (batch * T > INT_MAX)

@@ -40,23 +40,22 @@ static mdlm_status live_line(const md_train_event *e, md_buffer *out, mdlm_error
     char bar[64], place[64], rate[MD_SHORT_TEXT], eta[MD_SHORT_TEXT];
     md_bar_text(e->progress, 6, bar);
     place_text(e, place);
-    md_quantity_text(e->tokens_per_second, rate);
+    md_quantity_text(e->items_per_second, rate);
     md_duration_text(e->eta, eta);
-    MD_TRY(
-        md_buffer_printf(out, err, "%s %s  ETA %s  train %.3f", bar, place, eta, e->train_nelbo));
-    if (isfinite(e->val_nelbo)) MD_TRY(md_buffer_printf(out, err, "  val %.3f", e->val_nelbo));
+    MD_TRY(md_buffer_printf(out, err, "%s %s  ETA %s  train %.3f", bar, place, eta, e->train_loss));
+    if (isfinite(e->val_loss)) MD_TRY(md_buffer_printf(out, err, "  val %.3f", e->val_loss));
     /* what 80 columns cut off comes last */
-    double shown = isfinite(e->val_nelbo) ? e->val_nelbo : e->train_nelbo;
-    return md_buffer_printf(out, err, " nats/%s  %s tok/s  %.3f bits/%s", e->per, rate,
-                            shown / NATS_PER_BIT, e->per);
+    double shown = isfinite(e->val_loss) ? e->val_loss : e->train_loss;
+    return md_buffer_printf(out, err, " nats/%s  %s tok/s  %.3f bits/%s", e->measure->per, rate,
+                            shown / NATS_PER_BIT, e->measure->per);
 }
 
 static mdlm_status plain_line(const md_train_event *e, md_buffer *out, mdlm_error *err) {
     char place[64], rate[MD_SHORT_TEXT], eta[MD_SHORT_TEXT], train[64], val[64];
     place_text(e, place);
-    nelbo_text(e->train_nelbo, e->per, train);
-    nelbo_text(e->val_nelbo, e->per, val);
-    md_quantity_text(e->tokens_per_second, rate);
+    nelbo_text(e->train_loss, e->measure->per, train);
+    nelbo_text(e->val_loss, e->measure->per, val);
+    md_quantity_text(e->items_per_second, rate);
     md_duration_text(e->eta, eta);
     return md_buffer_printf(out, err, "%s: train %s, val %s%s, %s tokens/s, %s to go", place, train,
                             val, e->kind == MD_EVENT_EVAL && e->best ? ", best" : "", rate, eta);
@@ -134,11 +133,11 @@ static mdlm_status print_json(const md_cli *cli, const md_train_result *r, mdlm_
     md_json_begin(&line);
     md_json_put_int(&line, "parameters", r->parameters);
     md_json_put_int(&line, "steps", r->steps);
-    md_json_put_int(&line, "tokens", r->tokens);
+    md_json_put_int(&line, "tokens", r->items);
     md_json_put_real(&line, "seconds", r->seconds);
-    md_json_put_real(&line, "tokens_per_second", r->tokens_per_second);
-    put_nelbo(&line, "train", r->per, r->train_nelbo);
-    put_nelbo(&line, "val", r->per, r->val_nelbo);
+    md_json_put_real(&line, "tokens_per_second", r->items_per_second);
+    put_nelbo(&line, "train", r->measure.per, r->train_loss);
+    put_nelbo(&line, "val", r->measure.per, r->val_loss);
     md_json_put_int(&line, "peak_rss_bytes", r->peak_rss_bytes);
     md_json_put_string(&line, "run", cli->run);
     return md_json_end(&line, err);
@@ -146,11 +145,11 @@ static mdlm_status print_json(const md_cli *cli, const md_train_result *r, mdlm_
 
 static void print_summary(const md_cli *cli, const md_train_result *r) {
     char train[64], val[64], seconds[MD_SHORT_TEXT], tokens[MD_SHORT_TEXT], rate[MD_SHORT_TEXT];
-    nelbo_text(r->train_nelbo, r->per, train);
-    nelbo_text(r->val_nelbo, r->per, val);
+    nelbo_text(r->train_loss, r->measure.per, train);
+    nelbo_text(r->val_loss, r->measure.per, val);
     md_duration_text(r->seconds, seconds);
-    md_quantity_text((double)r->tokens, tokens);
-    md_quantity_text(r->tokens_per_second, rate);
+    md_quantity_text((double)r->items, tokens);
+    md_quantity_text(r->items_per_second, rate);
     md_cli_note(cli, "%s after %lld steps: %s tokens in %s (%s tokens/s)",
                 r->stopped ? "stopped" : "done", (long long)r->steps, tokens, seconds, rate);
     md_cli_note(cli, "train %s, validation %s", train, val);
@@ -186,7 +185,6 @@ static mdlm_status train(md_cli *cli, const char **paths, size_t count, mdlm_err
     md_buffer command = {0};
     MD_TRY(md_cli_command_line(cli, &command, err));
     md_train_request request = {
-        .settings = cli->settings,
         .options = cli->options,
         .command = command.data,
         .run = cli->run,
@@ -200,7 +198,7 @@ static mdlm_status train(md_cli *cli, const char **paths, size_t count, mdlm_err
         .user = &s,
     };
     md_cli_signals_catch();
-    mdlm_status status = md_train_text(&request, &result, err);
+    mdlm_status status = md_train_text(&request, cli->settings, &result, err);
     md_progress_clear(&s.progress);
     md_buffer_release(&command);
     MD_TRY(status);
@@ -238,8 +236,8 @@ done:
 static mdlm_status run(md_cli *cli, mdlm_error *err) {
     const md_train_settings *settings = cli->settings;
     size_t count = md_options_positional_count(cli->options);
-    if (count == 0 && !settings->resume && *cli->common.config) return train_again(cli, err);
-    if (count == 0 && !settings->resume) {
+    if (count == 0 && !settings->loop.resume && *cli->common.config) return train_again(cli, err);
+    if (count == 0 && !settings->loop.resume) {
         return md_fail(err, MDLM_USAGE, "train needs a corpus: mdlm train corpus.txt");
     }
     const char **paths = md_alloc(count, sizeof *paths, err);
@@ -253,8 +251,9 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
 static const md_cli_section sections[] = {
     {"Data", md_data_settings_table},
     {"Network", md_model_settings_table},
-    {"Training", md_training_settings_table},
-    {"Run", md_run_settings_table},
+    {"Objective", md_objective_settings_table},
+    {"Training", md_text_loop_table},
+    {"Run", md_text_run_table},
     {NULL, NULL},
 };
 

@@ -14,6 +14,7 @@
 #include "train/metrics.h"
 #include "train/plot.h"
 
+static const md_measure of_text = {.items = "tokens", .loss = "nelbo", .per = "byte"};
 static mdlm_error err;
 static char *run;
 
@@ -43,28 +44,28 @@ static size_t count(const char *text, const char *part) {
 
 static md_metrics *opened(int64_t resumed_step) {
     md_metrics *m = NULL;
-    assert_ok(md_metrics_open(run, resumed_step, &m, &err));
+    assert_ok(md_metrics_open(run, &of_text, resumed_step, &m, &err));
     return m;
 }
 
 static void add_train(md_metrics *m, int64_t step, double nelbo) {
     md_metrics_row row = {.step = step,
-                          .tokens = 128 * step,
+                          .items = 128 * step,
                           .seconds = 0.25 * (double)step,
-                          .train_nelbo = nelbo,
-                          .val_nelbo = NAN,
+                          .train_loss = nelbo,
+                          .val_loss = NAN,
                           .lr = 1e-3,
                           .grad_norm = 0.5,
-                          .tokens_per_second = 512};
+                          .items_per_second = 512};
     assert_ok(md_metrics_train(m, &row, &err));
 }
 
 static void add_val(md_metrics *m, int64_t step, double nelbo, bool best) {
     md_metrics_row row = {.step = step,
-                          .tokens = 128 * step,
+                          .items = 128 * step,
                           .seconds = 0.25 * (double)step,
-                          .train_nelbo = NAN,
-                          .val_nelbo = nelbo,
+                          .train_loss = NAN,
+                          .val_loss = nelbo,
                           .best = best};
     assert_ok(md_metrics_val(m, &row, &err));
 }
@@ -113,7 +114,7 @@ static void assert_well_formed(const char *svg) {
 
 /* The picture of what is in `m`, checked; md_free. */
 static char *picture(md_metrics *m) {
-    assert_ok(md_metrics_plot(m, "nats per byte", &err));
+    assert_ok(md_metrics_plot(m, &err));
     char *svg = contents("loss.svg");
     assert_well_formed(svg);
     return svg;
@@ -143,9 +144,9 @@ END_TEST
 
 START_TEST(what_is_not_finite_is_left_out) {
     md_metrics *m = opened(0);
-    md_metrics_row row = {.step = 3, .train_nelbo = NAN, .lr = INFINITY, .grad_norm = -INFINITY};
+    md_metrics_row row = {.step = 3, .train_loss = NAN, .lr = INFINITY, .grad_norm = -INFINITY};
     assert_ok(md_metrics_train(m, &row, &err));
-    row.val_nelbo = NAN;
+    row.val_loss = NAN;
     assert_ok(md_metrics_val(m, &row, &err));
     char *text = contents("metrics.jsonl"), *svg = picture(m);
     ck_assert_str_eq(text, "{\"step\":3,\"tokens\":0,\"seconds\":0,\"tokens_per_second\":0}\n"
@@ -222,7 +223,7 @@ START_TEST(a_file_that_is_not_ours_is_refused_and_left_alone) {
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         md_metrics *m = NULL;
         write_file(files[i]);
-        assert_fails(md_metrics_open(run, 5, &m, &err), MDLM_INPUT, "metrics.jsonl");
+        assert_fails(md_metrics_open(run, &of_text, 5, &m, &err), MDLM_INPUT, "metrics.jsonl");
         ck_assert_ptr_nonnull(strstr(err.message, strstr(files[i], "\n\n") ? "line 2" : "line 1"));
         ck_assert_ptr_null(m);
         char *text = contents("metrics.jsonl");
@@ -234,7 +235,8 @@ END_TEST
 
 START_TEST(a_folder_that_is_not_there_is_a_failed_write) {
     md_metrics *m = NULL;
-    assert_fails(md_metrics_open(in_run("none"), 0, &m, &err), MDLM_WRITE, "none/metrics.jsonl");
+    assert_fails(md_metrics_open(in_run("none"), &of_text, 0, &m, &err), MDLM_WRITE,
+                 "none/metrics.jsonl");
     ck_assert_ptr_null(m);
 }
 END_TEST
@@ -246,7 +248,7 @@ START_TEST(a_full_disk_leaves_whole_lines) {
     const rlim_t whole = limit.rlim_cur;
     add_train(m, 1, 1);
     char *before = contents("metrics.jsonl");
-    md_metrics_row row = {.step = 2, .train_nelbo = 1};
+    md_metrics_row row = {.step = 2, .train_loss = 1};
     signal(SIGXFSZ, SIG_IGN); /* so that write fails, as on a full disk */
     for (rlim_t room = 0; room < 20; room += 10) {
         limit.rlim_cur = strlen(before) + room;

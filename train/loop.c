@@ -15,7 +15,7 @@ enum { MAX_SKIPPED = 10, METRIC_ROWS = 400 };
 
 /* What a resumed training must know besides weights and moments. */
 typedef struct counters {
-    int64_t step, tokens;
+    int64_t step, items;
     double seconds; /* of the whole loop: what --time is compared with */
     double busy;    /* of optimizer steps alone */
     double smooth, smooth_weight;
@@ -24,7 +24,7 @@ typedef struct counters {
 
 typedef struct run {
     const md_loop *loop;
-    const md_train_settings *set;
+    const md_loop_settings *set;
     const md_task *task;
     mdlm_error *err;
     md_optimizer *optimizer;
@@ -33,7 +33,7 @@ typedef struct run {
     counters now;
     double started; /* clock at which now.seconds would have been 0 */
     double last_val, lr, grad_norm;
-    double rate; /* tokens per second, smoothed over a few seconds */
+    double rate; /* items per second, smoothed over a few seconds */
     int skipped; /* in a row */
     int64_t saved_step;
     bool stop; /* the callback asked for it */
@@ -49,7 +49,7 @@ static bool finished(const run *r) {
     return r->set->time > 0 ? r->now.seconds >= r->set->time : r->now.step >= r->set->steps;
 }
 
-static double train_nelbo(const run *r) {
+static double train_loss(const run *r) {
     return r->now.smooth_weight > 0 ? r->now.smooth / r->now.smooth_weight : NAN;
 }
 
@@ -59,19 +59,19 @@ static void emit(run *r, md_train_event_kind kind, const char *text, bool best) 
     if (r->set->time > 0) {
         left = r->set->time - r->now.seconds;
     } else if (r->rate > 0) {
-        left = (double)(r->set->steps - r->now.step) * (double)r->task->tokens_per_step / r->rate;
+        left = (double)(r->set->steps - r->now.step) * (double)r->task->items_per_step / r->rate;
     }
     md_train_event e = {.kind = kind,
                         .text = text,
                         .step = r->now.step,
                         .steps = r->set->time > 0 ? 0 : r->set->steps,
-                        .per = r->task->per,
+                        .measure = &r->task->measure,
                         .progress = p,
                         .seconds = r->now.seconds,
                         .eta = left > 0 ? left : 0,
-                        .tokens_per_second = r->rate,
-                        .train_nelbo = train_nelbo(r),
-                        .val_nelbo = r->last_val,
+                        .items_per_second = r->rate,
+                        .train_loss = train_loss(r),
+                        .val_loss = r->last_val,
                         .best = best,
                         .lr = r->lr,
                         .grad_norm = r->grad_norm};
@@ -80,7 +80,14 @@ static void emit(run *r, md_train_event_kind kind, const char *text, bool best) 
 
 /* --- state of a checkpoint ------------------------------------------------------------------- */
 
+/* The key of the best validation. */
+static const char *best_key(const run *r, char out[MD_MEASURE_TEXT]) {
+    md_measure_key(&r->task->measure, "best_val", out);
+    return out;
+}
+
 static mdlm_status save(run *r) {
+    char best[MD_MEASURE_TEXT];
     if (r->saved_step == r->now.step) return MDLM_OK;
     cJSON *state = cJSON_CreateObject();
     const struct {
@@ -88,12 +95,12 @@ static mdlm_status save(run *r) {
         double value;
     } items[] = {
         {"step", (double)r->now.step},
-        {"tokens", (double)r->now.tokens},
+        {r->task->measure.items, (double)r->now.items},
         {"seconds", r->now.seconds},
         {"busy_seconds", r->now.busy},
         {"smooth", r->now.smooth},
         {"smooth_weight", r->now.smooth_weight},
-        {"best_val_nelbo", isfinite(r->now.best) ? r->now.best : -1},
+        {best_key(r, best), isfinite(r->now.best) ? r->now.best : -1},
         {"seed", (double)r->loop->request->seed},
     };
     bool complete = state != NULL;
@@ -120,22 +127,20 @@ done:
 }
 
 static mdlm_status read_state(run *r, const cJSON *state) {
-    double best, tokens;
+    char key[MD_MEASURE_TEXT];
+    double best, items;
     struct {
         const char *key;
         double *value;
-    } items[] = {
-        {"tokens", &tokens},
-        {"seconds", &r->now.seconds},
-        {"busy_seconds", &r->now.busy},
-        {"smooth", &r->now.smooth},
-        {"smooth_weight", &r->now.smooth_weight},
-        {"best_val_nelbo", &best},
+    } members[] = {
+        {r->task->measure.items, &items},         {"seconds", &r->now.seconds},
+        {"busy_seconds", &r->now.busy},           {"smooth", &r->now.smooth},
+        {"smooth_weight", &r->now.smooth_weight}, {best_key(r, key), &best},
     };
-    for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
-        MD_TRY(md_json_number(state, items[i].key, "state.json", items[i].value, r->err));
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        MD_TRY(md_json_number(state, members[i].key, "state.json", members[i].value, r->err));
     }
-    r->now.tokens = (int64_t)tokens;
+    r->now.items = (int64_t)items;
     r->now.best = best < 0 ? INFINITY : best;
     return r->task->load_state ? r->task->load_state(r->task->context, state, r->err) : MDLM_OK;
 }
@@ -211,10 +216,10 @@ static mdlm_status train_step(run *r) {
         r->now.smooth = keep * r->now.smooth + (1 - keep) * loss * r->task->unit;
         r->now.smooth_weight = keep * r->now.smooth_weight + (1 - keep);
     }
-    double took = md_now() - begin, rate = (double)r->task->tokens_per_step / took;
+    double took = md_now() - begin, rate = (double)r->task->items_per_step / took;
     double blend = took < 3 ? took / 3 : 1; /* a mean over about three seconds */
     r->rate = r->rate > 0 ? r->rate + blend * (rate - r->rate) : rate;
-    r->now.tokens += r->task->tokens_per_step;
+    r->now.items += r->task->items_per_step;
     r->now.busy += took;
     r->now.seconds = md_now() - r->started;
     return MDLM_OK;
@@ -235,19 +240,13 @@ static void swap_average(run *r) {
 
 static md_metrics_row metrics_row(const run *r) {
     return (md_metrics_row){.step = r->now.step,
-                            .tokens = r->now.tokens,
+                            .items = r->now.items,
                             .seconds = r->now.seconds,
-                            .train_nelbo = train_nelbo(r),
-                            .val_nelbo = r->last_val,
+                            .train_loss = train_loss(r),
+                            .val_loss = r->last_val,
                             .lr = r->lr,
                             .grad_norm = r->grad_norm,
-                            .tokens_per_second = r->rate};
-}
-
-static mdlm_status plot(run *r) {
-    char unit[64];
-    snprintf(unit, sizeof unit, "nats per %s", r->task->per);
-    return md_metrics_plot(r->metrics, unit, r->err);
+                            .items_per_second = r->rate};
 }
 
 static mdlm_status validate_average(run *r, bool *best, md_buffer *note) {
@@ -281,7 +280,7 @@ static mdlm_status validate(run *r) {
     MD_GOTO(done, status, md_metrics_val(r->metrics, &row, r->err));
     emit(r, MD_EVENT_EVAL, NULL, best);
     if (note.data) emit(r, MD_EVENT_NOTE, note.data, false);
-    status = plot(r);
+    status = md_metrics_plot(r->metrics, r->err);
 done:
     md_buffer_release(&note);
     return status;
@@ -349,20 +348,20 @@ static mdlm_status conclude(run *r, md_train_result *out) {
     }
     *out = (md_train_result){.parameters = md_params_size(r->task->params),
                              .steps = r->now.step,
-                             .tokens = r->now.tokens,
+                             .items = r->now.items,
                              .seconds = r->now.seconds,
-                             .per = r->task->per,
-                             .train_nelbo = train_nelbo(r),
-                             .val_nelbo = r->now.best,
+                             .measure = r->task->measure,
+                             .train_loss = train_loss(r),
+                             .val_loss = r->now.best,
                              .stopped = !complete};
-    out->tokens_per_second = r->now.busy > 0 ? (double)r->now.tokens / r->now.busy : 0;
+    out->items_per_second = r->now.busy > 0 ? (double)r->now.items / r->now.busy : 0;
     if (complete) {
         MD_TRY(r->task->reload(r->task->context, r->err));
-        MD_TRY(r->task->validate(r->task->context, true, &out->val_nelbo, r->err));
+        MD_TRY(r->task->validate(r->task->context, true, &out->val_loss, r->err));
     }
-    if (!isfinite(out->val_nelbo)) out->val_nelbo = NAN;
+    if (!isfinite(out->val_loss)) out->val_loss = NAN;
     out->peak_rss_bytes = md_peak_rss();
-    return plot(r);
+    return md_metrics_plot(r->metrics, r->err);
 }
 
 static mdlm_status lr_kind(const char *name, md_lr_kind *out, mdlm_error *err) {
@@ -377,7 +376,7 @@ static mdlm_status lr_kind(const char *name, md_lr_kind *out, mdlm_error *err) {
 }
 
 static mdlm_status prepare(run *r) {
-    const md_train_settings *s = r->set;
+    const md_loop_settings *s = r->set;
     md_optimizer_options o = md_optimizer_defaults();
     if (strcmp(s->optimizer, "muon") == 0) o.kind = MD_OPTIMIZER_MUON;
     o.muon_lr = s->muon_lr / s->lr; /* one schedule for both */
@@ -390,12 +389,13 @@ static mdlm_status prepare(run *r) {
     r->schedule = (md_lr_schedule){.peak = s->lr, .floor = 0.02, .warmup = s->warmup};
     MD_TRY(lr_kind(s->lr_schedule, &r->schedule.kind, r->err));
     if (s->resume) MD_TRY(resume(r));
-    return md_metrics_open(r->loop->request->run, r->now.step, &r->metrics, r->err);
+    return md_metrics_open(r->loop->request->run, &r->task->measure, r->now.step, &r->metrics,
+                           r->err);
 }
 
 mdlm_status md_loop_run(const md_loop *loop, md_train_result *result, mdlm_error *err) {
     run r = {.loop = loop,
-             .set = loop->request->settings,
+             .set = loop->set,
              .task = loop->task,
              .err = err,
              .now = {.best = INFINITY},

@@ -12,10 +12,10 @@
 typedef struct md_task {
     void *context;
     md_params *params;
-    int micro_batches;       /* in a step: loss is asked for each */
-    int64_t tokens_per_step; /* over all micro-batches; counted in reports */
-    double unit;             /* a loss times this is in the unit of reports (nats per byte) */
-    const char *per;         /* nats per what: "byte" */
+    int micro_batches;      /* in a step: loss is asked for each */
+    int64_t items_per_step; /* over all micro-batches; counted in reports */
+    double unit;            /* a loss times this is in the unit of reports */
+    md_measure measure;     /* what reports call items and losses */
 
     /* Builds the loss of one micro-batch on the tape (begun, recording). The losses of a step's
      * micro-batches add up to the step's loss. Steps count from 1. */
@@ -44,12 +44,13 @@ mdlm_status md_task_run(const md_task *task, md_tape *tape, md_rng key, bool rec
 
 typedef struct md_loop {
     const md_task *task;
-    const md_train_request *request; /* settings (complete), run, seed, events */
+    const md_train_request *request; /* run, seed, events */
+    const md_loop_settings *set;     /* complete */
     md_pool *pool;
     md_tape *tape;
 } md_loop;
 
-/* Runs to the end, a stop or a failure. Resumes when request->settings->resume. */
+/* Runs to the end, a stop or a failure. Resumes when set->resume. */
 mdlm_status md_loop_run(const md_loop *loop, md_train_result *result, mdlm_error *err);
 
 #endif

@@ -23,6 +23,7 @@ typedef struct points {
 } points;
 
 struct md_metrics {
+    md_measure measure;
     char *path, *picture;
     int fd;            /* -1 when closed */
     off_t size;        /* of the file: whole lines */
@@ -53,8 +54,11 @@ static mdlm_status read_line(md_metrics *m, const char *line, size_t size, int64
     MD_GOTO(done, status, md_json_int(row, "step", m->path, 0, LAST_STEP, &step, err));
     *keep = step <= resumed_step;
     if (!*keep) goto done;
-    const cJSON *train = cJSON_GetObjectItemCaseSensitive(row, "train_nelbo");
-    const cJSON *val = cJSON_GetObjectItemCaseSensitive(row, "val_nelbo");
+    char train_key[MD_MEASURE_TEXT], val_key[MD_MEASURE_TEXT];
+    md_measure_key(&m->measure, "train", train_key);
+    md_measure_key(&m->measure, "val", val_key);
+    const cJSON *train = cJSON_GetObjectItemCaseSensitive(row, train_key);
+    const cJSON *val = cJSON_GetObjectItemCaseSensitive(row, val_key);
     if (cJSON_IsNumber(train)) {
         MD_GOTO(done, status, add_point(&m->train, step, train->valuedouble, err));
     }
@@ -119,11 +123,12 @@ static mdlm_status open_file(md_metrics *m, mdlm_error *err) {
     return MDLM_OK;
 }
 
-mdlm_status md_metrics_open(const char *run, int64_t resumed_step, md_metrics **out,
-                            mdlm_error *err) {
+mdlm_status md_metrics_open(const char *run, const md_measure *measure, int64_t resumed_step,
+                            md_metrics **out, mdlm_error *err) {
     md_metrics *m = md_alloc(1, sizeof *m, err);
     if (!m) return MDLM_RUNTIME;
     m->fd = -1;
+    m->measure = *measure;
     mdlm_status status = MDLM_RUNTIME;
     if (!(m->path = md_path_join(run, "metrics.jsonl", err))) goto done;
     if (!(m->picture = md_path_join(run, "loss.svg", err))) goto done;
@@ -168,33 +173,42 @@ static mdlm_status add_number(md_buffer *line, const char *key, double value, md
     return md_buffer_printf(line, err, ",\"%s\":%.9g", key, value);
 }
 
-static mdlm_status add_start(md_buffer *line, const md_metrics_row *row, mdlm_error *err) {
-    MD_TRY(md_buffer_printf(line, err, "{\"step\":%lld,\"tokens\":%lld", (long long)row->step,
-                            (long long)row->tokens));
+static mdlm_status add_start(const md_measure *measure, md_buffer *line, const md_metrics_row *row,
+                             mdlm_error *err) {
+    MD_TRY(md_buffer_printf(line, err, "{\"step\":%lld,\"%s\":%lld", (long long)row->step,
+                            measure->items, (long long)row->items));
     return add_number(line, "seconds", row->seconds, err);
 }
 
-static mdlm_status train_line(md_buffer *line, const md_metrics_row *row, mdlm_error *err) {
-    MD_TRY(add_start(line, row, err));
-    MD_TRY(add_number(line, "train_nelbo", row->train_nelbo, err));
+static mdlm_status train_line(const md_measure *measure, md_buffer *line, const md_metrics_row *row,
+                              mdlm_error *err) {
+    char loss[MD_MEASURE_TEXT], rate[MD_MEASURE_TEXT];
+    md_measure_key(measure, "train", loss);
+    md_measure_key(measure, NULL, rate);
+    MD_TRY(add_start(measure, line, row, err));
+    MD_TRY(add_number(line, loss, row->train_loss, err));
     MD_TRY(add_number(line, "lr", row->lr, err));
     MD_TRY(add_number(line, "grad_norm", row->grad_norm, err));
-    MD_TRY(add_number(line, "tokens_per_second", row->tokens_per_second, err));
+    MD_TRY(add_number(line, rate, row->items_per_second, err));
     return md_buffer_text(line, "}\n", err);
 }
 
-static mdlm_status val_line(md_buffer *line, const md_metrics_row *row, mdlm_error *err) {
-    MD_TRY(add_start(line, row, err));
-    MD_TRY(add_number(line, "val_nelbo", row->val_nelbo, err));
+static mdlm_status val_line(const md_measure *measure, md_buffer *line, const md_metrics_row *row,
+                            mdlm_error *err) {
+    char loss[MD_MEASURE_TEXT];
+    md_measure_key(measure, "val", loss);
+    MD_TRY(add_start(measure, line, row, err));
+    MD_TRY(add_number(line, loss, row->val_loss, err));
     return md_buffer_printf(line, err, ",\"best\":%s}\n", row->best ? "true" : "false");
 }
 
-typedef mdlm_status (*line_fn)(md_buffer *line, const md_metrics_row *row, mdlm_error *err);
+typedef mdlm_status (*line_fn)(const md_measure *measure, md_buffer *line,
+                               const md_metrics_row *row, mdlm_error *err);
 
 static mdlm_status add_row(md_metrics *m, const md_metrics_row *row, line_fn make,
                            mdlm_error *err) {
     md_buffer line = {0};
-    mdlm_status status = make(&line, row, err);
+    mdlm_status status = make(&m->measure, &line, row, err);
     if (status == MDLM_OK) status = append(m, &line, err);
     md_buffer_release(&line);
     return status;
@@ -202,15 +216,17 @@ static mdlm_status add_row(md_metrics *m, const md_metrics_row *row, line_fn mak
 
 mdlm_status md_metrics_train(md_metrics *m, const md_metrics_row *row, mdlm_error *err) {
     MD_TRY(add_row(m, row, train_line, err));
-    return add_point(&m->train, row->step, row->train_nelbo, err);
+    return add_point(&m->train, row->step, row->train_loss, err);
 }
 
 mdlm_status md_metrics_val(md_metrics *m, const md_metrics_row *row, mdlm_error *err) {
     MD_TRY(add_row(m, row, val_line, err));
-    return add_point(&m->val, row->step, row->val_nelbo, err);
+    return add_point(&m->val, row->step, row->val_loss, err);
 }
 
-mdlm_status md_metrics_plot(md_metrics *m, const char *unit, mdlm_error *err) {
+mdlm_status md_metrics_plot(md_metrics *m, mdlm_error *err) {
+    char unit[MD_MEASURE_TEXT];
+    md_measure_unit(&m->measure, unit);
     const md_plot plot = {.unit = unit,
                           .train = m->train.items,
                           .train_count = m->train.count,

@@ -6,6 +6,7 @@
 
 #include "train/clip.h"
 #include "train/objective.h"
+#include "train/plan_loop.h"
 
 /* A model small enough to learn a corpus of this many bytes on a processor without idling through
  * it, large enough to use it. */
@@ -22,13 +23,6 @@ static const md_preset *choose_preset(const char *name, int64_t corpus_bytes) {
     int i = 0;
     while (corpus_bytes > preset_for[i].bytes) i++;
     return md_preset_find(preset_for[i].preset);
-}
-
-/* Fills an open integer setting. */
-static void choose(md_options *o, const char *name, int64_t *value, int64_t chosen) {
-    if (*value > 0) return;
-    *value = chosen;
-    if (o) md_options_chosen(o, name);
 }
 
 /* An open head count: the preset's, or the nearest that splits the channels into heads of a usual
@@ -53,15 +47,15 @@ mdlm_status md_plan_model(md_train_settings *s, md_options *o, int64_t corpus_by
                           md_model_config *config, mdlm_error *err) {
     const md_preset *p = choose_preset(s->preset, corpus_bytes);
     MD_BUG_IF(!p);
-    choose(o, "layers", &s->layers, p->layers);
-    choose(o, "dim", &s->dim, p->dim);
-    choose(o, "heads", &s->heads, heads_for(p, s->dim));
+    md_plan_choose(o, "layers", &s->layers, p->layers);
+    md_plan_choose(o, "dim", &s->dim, p->dim);
+    md_plan_choose(o, "heads", &s->heads, heads_for(p, s->dim));
     bool grouped = p->kv_heads != p->heads && s->heads == p->heads;
-    choose(o, "kv_heads", &s->kv_heads, grouped ? p->kv_heads : s->heads);
+    md_plan_choose(o, "kv_heads", &s->kv_heads, grouped ? p->kv_heads : s->heads);
     int64_t ff = s->dim == p->dim ? p->ff : (s->dim * 8 / 3 + 31) / 32 * 32;
-    choose(o, "ff", &s->ff, ff);
-    choose(o, "seq_len", &s->seq_len, p->seq_len);
-    choose(o, "batch_size", &s->batch_size, p->batch_size);
+    md_plan_choose(o, "ff", &s->ff, ff);
+    md_plan_choose(o, "seq_len", &s->seq_len, p->seq_len);
+    md_plan_choose(o, "batch_size", &s->loop.batch_size, p->batch_size);
     *config = (md_model_config){.layers = (int)s->layers,
                                 .dim = (int)s->dim,
                                 .heads = (int)s->heads,
@@ -89,7 +83,7 @@ mdlm_status md_plan_objective(md_train_settings *s, md_options *o, md_model_conf
     if (!blocks && s->block_length > 0)
         return md_fail(err, MDLM_USAGE, "--block-length %lld is for --objective block, not %s",
                        (long long)s->block_length, s->objective);
-    if (blocks) choose(o, "block_length", &s->block_length, choose_block(config->seq_len));
+    if (blocks) md_plan_choose(o, "block_length", &s->block_length, choose_block(config->seq_len));
     config->sight = objective->sight;
     config->block_length = (int)s->block_length;
     return md_model_config_check(config, err);
@@ -109,36 +103,23 @@ void md_plan_pairs(md_train_settings *s, md_options *o, const md_corpus_stats *s
     int64_t pairs = stats->train.documents / 2, batch = SMALLEST;
     if (pairs < 1) return; /* an error that has its own words */
     while (batch < LARGEST && 2 * batch * stats->train.tokens <= STEP_TOKENS * pairs) batch *= 2;
-    choose(o, "batch_size", &s->batch_size, batch);
-    if (s->time > 0) return;
+    md_plan_choose(o, "batch_size", &s->loop.batch_size, batch);
+    if (s->loop.time > 0) return;
     double passes = fmin(60, fmax(3, (double)SEEN / (double)pairs));
-    double steps = ceil(passes * (double)pairs / (double)(s->batch_size * s->accum));
-    choose(o, "steps", &s->steps, steps < 50 ? 50 : (int64_t)steps);
-}
-
-static void choose_rate(md_options *o, const char *name, double *value, double chosen) {
-    if (*value > 0) return;
-    *value = chosen;
-    if (o) md_options_chosen(o, name);
+    double steps = ceil(passes * (double)pairs / (double)(s->loop.batch_size * s->loop.accum));
+    md_plan_choose(o, "steps", &s->loop.steps, steps < 50 ? 50 : (int64_t)steps);
 }
 
 void md_plan_training(md_train_settings *s, md_options *o, const md_corpus_stats *stats,
                       const md_model_config *c) {
-    int64_t tokens_per_step = s->batch_size * s->accum * s->seq_len;
-    if (s->time <= 0) choose(o, "steps", &s->steps, choose_steps(stats, c, tokens_per_step));
-    bool muon = !strcmp(s->optimizer, "muon");
+    int64_t tokens_per_step = s->loop.batch_size * s->loop.accum * s->seq_len;
+    if (s->loop.time <= 0)
+        md_plan_choose(o, "steps", &s->loop.steps, choose_steps(stats, c, tokens_per_step));
+    bool muon = !strcmp(s->loop.optimizer, "muon");
     double narrow = fmin(2, sqrt(128.0 / c->dim)); /* wider models want smaller steps */
-    choose_rate(o, "lr", &s->lr, (muon ? 4e-3 : 2e-3) * narrow);
-    if (muon) choose_rate(o, "muon_lr", &s->muon_lr, 0.04 * fmin(1, narrow));
-    if (s->time > 0) {
-        choose(o, "warmup", &s->warmup, 50);
-        return; /* intervals are shares of the time */
-    }
-    int64_t tenth = s->steps / 10 > 0 ? s->steps / 10 : 1;
-    choose(o, "warmup", &s->warmup, tenth < 100 ? tenth : 100);
-    choose(o, "eval_every", &s->eval_every, s->steps > 200 ? s->steps / 20 : 10);
-    choose(o, "sample_every", &s->sample_every, tenth);
-    choose(o, "save_every", &s->save_every, tenth);
+    md_plan_choose_real(o, "lr", &s->loop.lr, (muon ? 4e-3 : 2e-3) * narrow);
+    if (muon) md_plan_choose_real(o, "muon_lr", &s->loop.muon_lr, 0.04 * fmin(1, narrow));
+    md_plan_intervals(&s->loop, o);
 }
 
 static mdlm_status describe_objective(const md_train_settings *s, const md_model_config *c,
@@ -150,34 +131,34 @@ static mdlm_status describe_objective(const md_train_settings *s, const md_model
 
 static mdlm_status describe_pairs(const md_train_settings *s, const md_corpus_stats *stats,
                                   md_buffer *out, mdlm_error *err) {
-    double per_step = (double)(s->batch_size * s->accum);
-    if (s->time > 0) {
+    double per_step = (double)(s->loop.batch_size * s->loop.accum);
+    if (s->loop.time > 0) {
         return md_buffer_printf(out, err, "length: %.0f s of training, %.0f pairs a step\n",
-                                s->time, per_step);
+                                s->loop.time, per_step);
     }
-    double passes = (double)s->steps * per_step / (double)(stats->train.documents / 2);
+    double passes = (double)s->loop.steps * per_step / (double)(stats->train.documents / 2);
     return md_buffer_printf(out, err,
                             "length: %lld steps of %.0f pairs, %.1f passes over the pairs\n",
-                            (long long)s->steps, per_step, passes);
+                            (long long)s->loop.steps, per_step, passes);
 }
 
 static mdlm_status describe_length(const md_train_settings *s, const md_model_config *c,
                                    const md_corpus_stats *stats, md_buffer *out, mdlm_error *err) {
-    double per_step = (double)(s->batch_size * s->accum * s->seq_len);
+    double per_step = (double)(s->loop.batch_size * s->loop.accum * s->seq_len);
     MD_TRY(md_buffer_printf(out, err, "model: %.2f M parameters\n",
                             (double)md_model_config_parameters(c) / 1e6));
     if (s->lora > 0)
         MD_TRY(md_buffer_printf(out, err, "trained: adapters of rank %lld\n", (long long)s->lora));
     if (s->sft) return describe_pairs(s, stats, out, err);
-    if (s->time > 0) {
+    if (s->loop.time > 0) {
         return md_buffer_printf(out, err, "length: %.0f s of training, %.0f tokens a step\n",
-                                s->time, per_step);
+                                s->loop.time, per_step);
     }
-    double passes = (double)s->steps * per_step / (double)stats->train.tokens;
+    double passes = (double)s->loop.steps * per_step / (double)stats->train.tokens;
     return md_buffer_printf(out, err,
                             "length: %lld steps of %.0f tokens, %.1f passes over the "
                             "corpus\n",
-                            (long long)s->steps, per_step, passes);
+                            (long long)s->loop.steps, per_step, passes);
 }
 
 mdlm_status md_plan_describe(const md_train_settings *s, const md_options *o,

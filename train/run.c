@@ -12,31 +12,26 @@ static const char RUN_FILE[] = "run.json";
 /* Said anew by every call, so not taken from an earlier one. */
 static const char *const per_call[] = {"resume", "overwrite", "stop_at", "init", NULL};
 
-/* Training settings that the saved state depends on. */
-static const char *const fixed[] = {"optimizer",      "ema",        "batch_size", "accum",
-                                    "noise_schedule", "noise_clip", "objective",  "block_length",
-                                    "lora",           NULL};
-
-mdlm_status md_run_write(const md_train_request *request, const char *folder, const cJSON *corpus,
-                         const char *kernels, int64_t parameters, mdlm_error *err) {
+mdlm_status md_run_write(const md_run_kind *kind, const md_train_request *request,
+                         const char *folder, const md_run_facts *facts, mdlm_error *err) {
     mdlm_status status = MDLM_RUNTIME;
     char *path = md_path_join(folder, RUN_FILE, err);
     cJSON *root = cJSON_CreateObject();
     cJSON *options = request->options ? md_options_to_json(request->options) : cJSON_CreateObject();
-    cJSON *copy = cJSON_Duplicate(corpus, true);
+    cJSON *copy = cJSON_Duplicate(facts->data, true);
     bool ok = path && root && options && copy;
     ok = cJSON_AddStringToObject(root, "program", "mdlm") && ok;
     ok = cJSON_AddStringToObject(root, "version", mdlm_version()) && ok;
     ok = cJSON_AddStringToObject(root, "command", request->command ? request->command : "") && ok;
-    ok = cJSON_AddStringToObject(root, "kernels", kernels) && ok;
+    ok = cJSON_AddStringToObject(root, "kernels", facts->kernels) && ok;
     ok = cJSON_AddNumberToObject(root, "seed", (double)request->seed) && ok;
-    ok = cJSON_AddNumberToObject(root, "parameters", (double)parameters) && ok;
+    ok = cJSON_AddNumberToObject(root, "parameters", (double)facts->parameters) && ok;
     if (cJSON_AddItemToObject(root, "options", options)) {
         options = NULL;
     } else {
         ok = false;
     }
-    if (cJSON_AddItemToObject(root, "corpus", copy)) {
+    if (cJSON_AddItemToObject(root, kind->data, copy)) {
         copy = NULL;
     } else {
         ok = false;
@@ -53,20 +48,20 @@ mdlm_status md_run_write(const md_train_request *request, const char *folder, co
     return status;
 }
 
-static bool table_has(const md_option *table, const char *name) {
-    for (; table->name; table++) {
-        if (!strcmp(table->name, name)) return true;
+static bool tables_have(const md_option *const *tables, const char *name) {
+    for (; *tables; tables++) {
+        for (const md_option *row = *tables; row->name; row++) {
+            if (!strcmp(row->name, name)) return true;
+        }
     }
     return false;
 }
 
 /* The command line may repeat what shapes model, data and state, but not change it. */
-static mdlm_status check_same(const md_train_request *request, const cJSON *stored,
-                              const cJSON *current, mdlm_error *err) {
+static mdlm_status check_same(const md_run_kind *kind, const md_train_request *request,
+                              const cJSON *stored, const cJSON *current, mdlm_error *err) {
     const char *name = stored->string;
-    if (!table_has(md_model_settings_table, name) && !table_has(md_data_settings_table, name) &&
-        !md_word_listed(name, fixed))
-        return MDLM_OK;
+    if (!tables_have(kind->shape, name) && !md_word_listed(name, kind->state)) return MDLM_OK;
     if (md_options_origin(request->options, name) != MD_ORIGIN_GIVEN) return MDLM_OK;
     const cJSON *now = cJSON_GetObjectItemCaseSensitive(current, name);
     if (cJSON_Compare(stored, now, true)) return MDLM_OK;
@@ -81,18 +76,15 @@ static mdlm_status check_same(const md_train_request *request, const cJSON *stor
 }
 
 /* The options of an earlier call that this one takes over. */
-static mdlm_status take_options(const md_train_request *request, const char *path, cJSON *stored,
-                                mdlm_error *err) {
+static mdlm_status take_options(const md_run_kind *kind, const md_train_request *request,
+                                const char *path, cJSON *stored, mdlm_error *err) {
     mdlm_status status = MDLM_OK;
     cJSON *current = md_options_to_json(request->options);
     cJSON *kept = cJSON_CreateObject();
     if (!current || !kept) status = md_fail(err, MDLM_RUNTIME, "out of memory");
     for (const cJSON *item = stored->child; item && status == MDLM_OK; item = item->next) {
-        status = check_same(request, item, current, err);
-        bool ours = table_has(md_model_settings_table, item->string) ||
-                    table_has(md_data_settings_table, item->string) ||
-                    table_has(md_training_settings_table, item->string) ||
-                    table_has(md_run_settings_table, item->string);
+        status = check_same(kind, request, item, current, err);
+        bool ours = tables_have(kind->tables, item->string);
         if (!ours || md_word_listed(item->string, per_call)) continue;
         if (!cJSON_AddItemToObject(kept, item->string, cJSON_Duplicate(item, true)))
             status = md_fail(err, MDLM_RUNTIME, "out of memory");
@@ -103,7 +95,8 @@ static mdlm_status take_options(const md_train_request *request, const char *pat
     return status;
 }
 
-mdlm_status md_run_read(const md_train_request *request, uint64_t *seed, mdlm_error *err) {
+mdlm_status md_run_read(const md_run_kind *kind, const md_train_request *request, uint64_t *seed,
+                        cJSON **data, mdlm_error *err) {
     if (!md_run_exists(request->run)) {
         return md_fail(err, MDLM_USAGE, "there is no run to resume in '%s'", request->run);
     }
@@ -113,6 +106,12 @@ mdlm_status md_run_read(const md_train_request *request, uint64_t *seed, mdlm_er
     char *path = md_path_join(request->run, RUN_FILE, err);
     if (!path) return MDLM_RUNTIME;
     MD_GOTO(done, status, md_json_load(path, 16 << 20, &root, err));
+    cJSON *trained_on = cJSON_GetObjectItemCaseSensitive(root, kind->data);
+    if (!cJSON_IsObject(trained_on)) {
+        status =
+            md_fail(err, MDLM_USAGE, "'%s' holds no run of mdlm %s", request->run, kind->command);
+        goto done;
+    }
     MD_GOTO(done, status, md_json_number(root, "seed", path, &value, err));
     cJSON *stored = cJSON_GetObjectItemCaseSensitive(root, "options");
     if (!cJSON_IsObject(stored)) {
@@ -126,7 +125,8 @@ mdlm_status md_run_read(const md_train_request *request, uint64_t *seed, mdlm_er
         goto done;
     }
     *seed = (uint64_t)value;
-    if (request->options) status = take_options(request, path, stored, err);
+    if (request->options) status = take_options(kind, request, path, stored, err);
+    if (status == MDLM_OK && data) *data = cJSON_DetachItemViaPointer(root, trained_on);
 done:
     cJSON_Delete(root);
     md_free(path);
@@ -147,9 +147,8 @@ static bool is_source(const cJSON *sources, const char *path) {
     return false;
 }
 
-mdlm_status md_run_check_corpus(const md_train_request *request, const cJSON *corpus,
-                                mdlm_error *err) {
-    const cJSON *sources = cJSON_GetObjectItemCaseSensitive(corpus, "sources");
+mdlm_status md_run_check_sources(const md_train_request *request, const cJSON *sources,
+                                 mdlm_error *err) {
     for (size_t i = 0; i < request->path_count; i++) {
         if (is_source(sources, request->paths[i])) continue;
         return md_fail(err, MDLM_USAGE, "'%s' was started on another corpus than '%s'",

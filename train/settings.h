@@ -6,7 +6,7 @@
 #ifndef MD_TRAIN_SETTINGS_H
 #define MD_TRAIN_SETTINGS_H
 
-#include "base/options.h"
+#include "train/loop_settings.h"
 
 #define MD_MODEL_SETTINGS(X) \
     X(CHOICE, preset, "auto", 0, 0, "auto|1m|3m|10m|25m|50m|160m|400m|1b: model size") \
@@ -34,27 +34,7 @@
       "nothing; end-of-text to the longest pair, which counts as answer (LLaDA); auto: tail, or " \
       "exclude with --objective ar")
 
-#define MD_TRAINING_SETTINGS(X) \
-    X(INT, steps, 0, 1, 1e12, "optimizer steps") \
-    X(TIME, time, 0, 1, 1e9, "train for this long instead: 240s, 10m, 2h") \
-    X(INT, stop_at, 0, 1, 1e12, "stop and save after this step of a longer schedule") \
-    X(INT, batch_size, 0, 1, 65536, "sequences in a micro-batch") \
-    X(INT, accum, 1, 1, 65536, "micro-batches per optimizer step") \
-    X(CHOICE, optimizer, "muon", 0, 0, \
-      "adamw|muon: update rule; muon orthogonalises the updates of the blocks' matrices") \
-    X(REAL, lr, 0, 1e-9, 10, "peak learning rate") \
-    X(REAL, muon_lr, 0, 1e-9, 10, "peak learning rate of the blocks' matrices with muon") \
-    X(CHOICE, lr_schedule, "linear", 0, 0, "cosine|linear|constant|wsd: after the warm-up") \
-    X(INT, warmup, 0, 1, 1e9, "steps of linear warm-up") \
-    X(CHOICE, dtype, "auto", 0, 0, \
-      "auto|f32|bf16: operands of matrix products, sums stay f32; auto: bf16 where the processor " \
-      "has instructions for it") \
-    X(FLAG, checkpoint_activations, false, 0, 0, \
-      "compute each block again in the backward pass: less memory, a third more time") \
-    X(REAL, weight_decay, 0.1, 0, 10, "decay of matrices") \
-    X(REAL, beta2, 0.95, 0, 0.999999, "AdamW's second-moment decay") \
-    X(REAL, grad_clip, 1, 0, 1e9, "largest gradient norm; 0: no clipping") \
-    X(REAL, ema, 0.999, 0, 0.999999, "decay of the averaged weights; 0: none") \
+#define MD_OBJECTIVE_SETTINGS(X) \
     X(CHOICE, noise_schedule, "poly", 0, 0, \
       "linear|cosine|poly|geometric: how noise levels are drawn; the bound is the same") \
     X(TEXT, noise_clip, "auto", 0, 0, \
@@ -69,25 +49,18 @@
       "train adapters of this rank beside the frozen model of --init, and save them alone; 0: " \
       "all weights")
 
-#define MD_RUN_SETTINGS(X) \
-    X(INT, eval_every, 0, 1, 1e12, "steps between validations") \
-    X(INT, sample_every, 0, 1, 1e12, "steps between sample lines") \
-    X(INT, save_every, 0, 1, 1e12, "steps between checkpoints") \
-    X(INT, keep, 2, 1, 1000, "checkpoints kept") \
-    X(FLAG, resume, false, 0, 0, "go on with the run in --run") \
-    X(FLAG, overwrite, false, 0, 0, "replace the run in --run") \
-    X(TEXT, init, "", 0, 0, "start from the weights of another run or model folder")
-
 typedef struct md_train_settings {
     MD_MODEL_SETTINGS(MD_OPTION_FIELD)
     MD_DATA_SETTINGS(MD_OPTION_FIELD)
-    MD_TRAINING_SETTINGS(MD_OPTION_FIELD)
-    MD_RUN_SETTINGS(MD_OPTION_FIELD)
+    MD_OBJECTIVE_SETTINGS(MD_OPTION_FIELD)
+    md_loop_settings loop;
 } md_train_settings;
 
+/* All of md_train_settings. */
 extern const md_option md_model_settings_table[];
 extern const md_option md_data_settings_table[];
-extern const md_option md_training_settings_table[];
-extern const md_option md_run_settings_table[];
+extern const md_option md_objective_settings_table[];
+extern const md_option md_text_loop_table[];
+extern const md_option md_text_run_table[];
 
 #endif

@@ -57,7 +57,7 @@ typedef struct md_sequences {
     int (*ask)(void *context, int64_t number, int32_t *ids, int room, int *given);
     int usual_length; /* tokens of a sequence on average; 0: seq_len */
     double unit;      /* nats per token of training times this are in the unit of reports */
-    const char *per;  /* nats per what: "byte" */
+    const char *per;  /* nats per what: "byte", "answer token" */
 } md_sequences;
 
 #endif

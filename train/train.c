@@ -5,32 +5,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "train/packed_text.h"
 #include "train/plan.h"
-#include "train/run.h"
-#include "train/run_folder.h"
+#include "train/session.h"
 #include "train/sft.h"
 #include "tokenizer/chat.h"
 #include "train/text_task.h"
 
-/* Everything that one training holds. */
-typedef struct session {
-    md_train_request request;
+/* Everything that one training on text holds. */
+typedef struct text_session {
+    md_session run;
     md_train_settings *set;
-    md_train_event_fn listener; /* the caller's */
-    void *listener_user;
     mdlm_error *err;
-    char *staging; /* while a new run is prepared */
-    char *aside;   /* the old run that it replaces, until the new one has saved something */
-    bool unborn;   /* a new run that has saved nothing yet */
-    int lock;      /* descriptor of the run's folder; -1: none */
-    md_pool *pool;
-    md_kernels kernels;
-    md_tape *tape;
     md_tokenizer *tokenizer;
     md_corpus *corpus;
     md_transformer *net;
@@ -41,9 +30,20 @@ typedef struct session {
     md_sft sft;
     md_text_task task;
     bool stopped; /* by the callback, while packing */
-} session;
+} text_session;
 
-static void release(session *s) {
+static const md_run_kind text_run = {
+    .command = "train",
+    .data = "corpus",
+    .tables = (const md_option *const[]){md_model_settings_table, md_data_settings_table,
+                                         md_objective_settings_table, md_text_loop_table,
+                                         md_text_run_table, NULL},
+    .shape = (const md_option *const[]){md_model_settings_table, md_data_settings_table, NULL},
+    .state = (const char *const[]){"optimizer", "ema", "batch_size", "accum", "noise_schedule",
+                                   "noise_clip", "objective", "block_length", "lora", NULL},
+};
+
+static void release(text_session *s) {
     md_text_task_release(&s->task);
     md_sft_release(&s->sft);
     md_transformer_free(s->net);
@@ -51,55 +51,22 @@ static void release(session *s) {
     md_free(s->base);
     md_corpus_close(s->corpus);
     md_tokenizer_free(s->tokenizer);
-    md_tape_free(s->tape);
-    md_pool_free(s->pool);
-    if (s->unborn) md_run_undo(s->request.run, s->aside);
-    if (s->lock >= 0) close(s->lock);
-    if (s->staging) md_dir_remove(s->staging, NULL);
-    md_free(s->staging);
-    md_free(s->aside);
-}
-
-/* Passes events on; the first checkpoint makes a new run worth keeping. */
-static int relay(void *user, const md_train_event *e) {
-    session *s = user;
-    if (e->kind == MD_EVENT_SAVED && s->unborn) {
-        s->unborn = false;
-        if (s->aside) md_dir_remove(s->aside, NULL);
-    }
-    return s->listener ? s->listener(s->listener_user, e) : 0;
+    md_session_end(&s->run);
 }
 
 static int show_packing(void *user, int64_t done, int64_t total) {
-    session *s = user;
+    text_session *s = user;
     md_train_event e = {.kind = MD_EVENT_PACK, .done = done, .total = total};
-    if (s->request.on_event(s->request.user, &e)) s->stopped = true;
+    if (s->run.request.on_event(s->run.request.user, &e)) s->stopped = true;
     return s->stopped;
 }
 
-/* When the settings are complete: after a run's own have been read. */
-static mdlm_status open_machine(session *s) {
-    MD_TRY(md_kernels_init(&s->kernels, s->request.kernels, s->err));
-    if (!strcmp(s->set->dtype, "auto")) {
-        s->set->dtype = md_kernels_fast_dtype(&s->kernels);
-        if (s->request.options) md_options_chosen(s->request.options, "dtype");
-    }
-    MD_TRY(md_kernels_set_dtype(&s->kernels, s->set->dtype, s->err));
-    s->pool = md_pool_new(s->request.threads, s->err);
-    if (!s->pool) return MDLM_RUNTIME;
-    s->tape = md_tape_new(s->pool, &s->kernels, s->err);
-    return s->tape ? MDLM_OK : MDLM_RUNTIME;
-}
-
-static mdlm_status announce(session *s) {
+static mdlm_status announce(text_session *s) {
     md_buffer text = {0};
     md_corpus_stats stats = md_corpus_get_stats(s->corpus);
     mdlm_status status =
-        md_plan_describe(s->set, s->request.options, &stats, &s->config, &text, s->err);
-    md_train_event e = {.kind = MD_EVENT_PLAN, .text = text.data};
-    if (status == MDLM_OK && s->request.on_event(s->request.user, &e)) {
-        status = md_fail(s->err, MDLM_CANCELLED, "stopped before the first step");
-    }
+        md_plan_describe(s->set, s->run.request.options, &stats, &s->config, &text, s->err);
+    if (status == MDLM_OK) status = md_session_say(&s->run, MD_EVENT_PLAN, text.data);
     md_buffer_release(&text);
     return status;
 }
@@ -107,20 +74,20 @@ static mdlm_status announce(session *s) {
 /* --- a new run ------------------------------------------------------------------------------- */
 
 /* --init's model keeps its tokenizer; one that the command line names must be of its kind. */
-static mdlm_status inherit_tokenizer(session *s) {
+static mdlm_status inherit_tokenizer(text_session *s) {
     const char *name = s->set->tokenizer;
-    MD_TRY(md_tokenizer_load(s->set->init, &s->tokenizer, s->err));
+    MD_TRY(md_tokenizer_load(s->set->loop.init, &s->tokenizer, s->err));
     const char *kind = md_tokenizer_kind_name(s->tokenizer);
-    if (s->request.options && strcmp(name, kind) &&
-        md_options_origin(s->request.options, "tokenizer") == MD_ORIGIN_GIVEN)
+    if (s->run.request.options && strcmp(name, kind) &&
+        md_options_origin(s->run.request.options, "tokenizer") == MD_ORIGIN_GIVEN)
         return md_fail(s->err, MDLM_USAGE, "--tokenizer '%s': the model '%s' has its own (%s)",
-                       name, s->set->init, kind);
+                       name, s->set->loop.init, kind);
     return MDLM_OK;
 }
 
-static mdlm_status make_tokenizer(session *s) {
+static mdlm_status make_tokenizer(text_session *s) {
     const char *name = s->set->tokenizer;
-    if (*s->set->init) return inherit_tokenizer(s);
+    if (*s->set->loop.init) return inherit_tokenizer(s);
     if (!strcmp(name, "bytes")) return md_tokenizer_bytes(&s->tokenizer, s->err);
     bool chars = !strcmp(name, "chars"), bpe = !strcmp(name, "bpe");
     if (!chars && !bpe && !md_file_exists(name))
@@ -135,7 +102,7 @@ static mdlm_status make_tokenizer(session *s) {
                        "tokenizer.json",
                        name);
     md_reader *reader = NULL;
-    MD_TRY(md_reader_open(s->request.paths, s->request.path_count, &reader, s->err));
+    MD_TRY(md_reader_open(s->run.request.paths, s->run.request.path_count, &reader, s->err));
     md_bpe_options bpe_options = {.vocab_size = (int)s->set->vocab_size, .nfc = s->set->nfc};
     mdlm_status status =
         chars
@@ -145,16 +112,16 @@ static mdlm_status make_tokenizer(session *s) {
     return status;
 }
 
-static mdlm_status pack_corpus(session *s) {
+static mdlm_status pack_corpus(text_session *s) {
     md_pack_options pack = md_pack_defaults();
     pack.val_fraction = s->set->val_fraction;
     pack.val_file = *s->set->val ? s->set->val : NULL;
     pack.on_progress = show_packing;
     pack.user = s;
-    char *data = md_path_join(s->staging, "data", s->err);
+    char *data = md_path_join(s->run.staging, "data", s->err);
     if (!data) return MDLM_RUNTIME;
-    const char *const *paths = s->request.paths;
-    size_t count = s->request.path_count;
+    const char *const *paths = s->run.request.paths;
+    size_t count = s->run.request.path_count;
     mdlm_status status =
         s->set->sft ? md_pairs_pack(paths, count, s->tokenizer, &pack, data, s->err)
                     : md_corpus_pack(paths, count, s->tokenizer, &pack, data, NULL, s->err);
@@ -164,30 +131,27 @@ static mdlm_status pack_corpus(session *s) {
 }
 
 /* What does not fit is left out, aloud. */
-static mdlm_status open_pairs(session *s) {
+static mdlm_status open_pairs(text_session *s) {
     const md_sft_options options = {
         .padding = md_sft_padding_for(s->set->sft_padding, s->config.sight),
         .seq_len = s->config.seq_len,
         .block = s->config.sight == MD_SEES_BLOCKS ? s->config.block_length : 1,
-        .seed = s->request.seed};
+        .seed = s->run.request.seed};
     MD_TRY(md_sft_init(&s->sft, s->corpus, s->tokenizer, &options, s->err));
     int64_t skipped = s->sft.skipped[MD_PART_TRAIN] + s->sft.skipped[MD_PART_VAL];
     if (skipped == 0) return MDLM_OK;
     char text[160];
     snprintf(text, sizeof text, "%lld pairs of more than %d tokens are left out",
              (long long)skipped, s->config.seq_len);
-    md_train_event e = {.kind = MD_EVENT_NOTE, .text = text};
-    if (s->request.on_event(s->request.user, &e))
-        return md_fail(s->err, MDLM_CANCELLED, "stopped before the first step");
-    return MDLM_OK;
+    return md_session_say(&s->run, MD_EVENT_NOTE, text);
 }
 
 /* Whether there is enough to train and to validate on. */
-static mdlm_status check_parts(session *s) {
+static mdlm_status check_parts(text_session *s) {
     if (s->set->sft) return open_pairs(s);
     int64_t train = md_corpus_tokens(s->corpus, MD_PART_TRAIN);
     int64_t val = md_corpus_tokens(s->corpus, MD_PART_VAL);
-    const char *name = s->request.path_count ? s->request.paths[0] : s->request.run;
+    const char *name = s->run.request.path_count ? s->run.request.paths[0] : s->run.request.run;
     if (train < s->config.seq_len) {
         return md_fail(s->err, MDLM_INPUT,
                        "'%s' has %lld tokens to train on, fewer than one "
@@ -204,18 +168,18 @@ static mdlm_status check_parts(session *s) {
 }
 
 /* Takes a size over from --init's model; one that the command line gave must agree. */
-static mdlm_status inherit(session *s, const char *name, int64_t *value, int64_t model) {
-    bool given =
-        s->request.options && md_options_origin(s->request.options, name) == MD_ORIGIN_GIVEN;
+static mdlm_status inherit(text_session *s, const char *name, int64_t *value, int64_t model) {
+    bool given = s->run.request.options &&
+                 md_options_origin(s->run.request.options, name) == MD_ORIGIN_GIVEN;
     if (given && *value != model) {
         return md_fail(s->err, MDLM_USAGE, "%s is %lld, but %lld in the model '%s'", name,
-                       (long long)*value, (long long)model, s->set->init);
+                       (long long)*value, (long long)model, s->set->loop.init);
     }
     *value = model;
     return MDLM_OK;
 }
 
-static mdlm_status inherit_shape(session *s) {
+static mdlm_status inherit_shape(text_session *s) {
     md_train_settings *t = s->set;
     const md_model_config *c = &s->config;
     MD_TRY(inherit(s, "layers", &t->layers, c->layers));
@@ -230,12 +194,13 @@ static mdlm_status inherit_shape(session *s) {
 
 /* --init's objective goes on, unless another one was asked for: weights of one sight are a start
  * for another. */
-static mdlm_status inherit_objective(session *s) {
+static mdlm_status inherit_objective(text_session *s) {
     md_train_settings *t = s->set;
-    md_options *o = s->request.options;
+    md_options *o = s->run.request.options;
     md_model_config c;
-    if (!*t->init || (o && md_options_origin(o, "objective") >= MD_ORIGIN_FILE)) return MDLM_OK;
-    MD_TRY(md_model_config_load(t->init, &c, s->err));
+    if (!*t->loop.init || (o && md_options_origin(o, "objective") >= MD_ORIGIN_FILE))
+        return MDLM_OK;
+    MD_TRY(md_model_config_load(t->loop.init, &c, s->err));
     t->objective = md_objective_for(c.sight)->name;
     if (t->block_length == 0) t->block_length = c.block_length;
     if (!o) return MDLM_OK;
@@ -245,19 +210,19 @@ static mdlm_status inherit_objective(session *s) {
 }
 
 /* The shape: from --init's config.json, or planned. */
-static mdlm_status shape_model(session *s) {
+static mdlm_status shape_model(text_session *s) {
     md_corpus_stats stats = md_corpus_get_stats(s->corpus);
     int64_t bytes = stats.train.bytes;
-    if (s->set->sft) md_plan_pairs(s->set, s->request.options, &stats);
-    if (*s->set->init) {
+    if (s->set->sft) md_plan_pairs(s->set, s->run.request.options, &stats);
+    if (*s->set->loop.init) {
         md_model_config planned; /* for the batch size */
-        MD_TRY(md_model_config_load(s->set->init, &s->config, s->err));
+        MD_TRY(md_model_config_load(s->set->loop.init, &s->config, s->err));
         MD_TRY(inherit_shape(s));
-        MD_TRY(md_plan_model(s->set, s->request.options, bytes, &planned, s->err));
-        return md_plan_objective(s->set, s->request.options, &s->config, s->err);
+        MD_TRY(md_plan_model(s->set, s->run.request.options, bytes, &planned, s->err));
+        return md_plan_objective(s->set, s->run.request.options, &s->config, s->err);
     }
-    MD_TRY(md_plan_model(s->set, s->request.options, bytes, &s->config, s->err));
-    MD_TRY(md_plan_objective(s->set, s->request.options, &s->config, s->err));
+    MD_TRY(md_plan_model(s->set, s->run.request.options, bytes, &s->config, s->err));
+    MD_TRY(md_plan_objective(s->set, s->run.request.options, &s->config, s->err));
     s->config.vocab = md_tokenizer_vocab_size(s->tokenizer);
     s->config.mask_id = md_tokenizer_mask(s->tokenizer);
     s->config.end_of_text_id = md_tokenizer_end_of_text(s->tokenizer);
@@ -266,7 +231,7 @@ static mdlm_status shape_model(session *s) {
 }
 
 /* The network with the weights of a model folder; what a position sees may be another thing. */
-static mdlm_status take_weights(session *s, const char *folder) {
+static mdlm_status take_weights(text_session *s, const char *folder) {
     md_transformer *from = NULL;
     MD_TRY(md_transformer_load(folder, NULL, false, &from, s->err));
     md_params *to = md_transformer_params(s->net), *weights = md_transformer_params(from);
@@ -282,27 +247,27 @@ static mdlm_status take_weights(session *s, const char *folder) {
 }
 
 /* Adapters beside the network, which then has no gradients of its own. */
-static mdlm_status make_adapters(session *s) {
+static mdlm_status make_adapters(text_session *s) {
     if (s->set->lora == 0) return MDLM_OK;
     MD_TRY(md_lora_new(s->net, (int)s->set->lora, true, &s->lora, s->err));
-    md_lora_init(s->lora, s->request.seed);
+    md_lora_init(s->lora, s->run.request.seed);
     md_transformer_set_lora(s->net, s->lora);
     return MDLM_OK;
 }
 
-static mdlm_status make_network(session *s) {
+static mdlm_status make_network(text_session *s) {
     MD_TRY(md_transformer_new(&s->config, s->set->lora == 0, &s->net, s->err));
-    if (!*s->set->init) {
-        md_transformer_init(s->net, s->request.seed);
+    if (!*s->set->loop.init) {
+        md_transformer_init(s->net, s->run.request.seed);
         return MDLM_OK;
     }
-    MD_TRY(take_weights(s, s->set->init));
+    MD_TRY(take_weights(s, s->set->loop.init));
     return make_adapters(s);
 }
 
 /* Adapters need their network: by a path that holds from wherever commands are run. */
-static mdlm_status find_base(session *s) {
-    const char *init = s->set->init;
+static mdlm_status find_base(text_session *s) {
+    const char *init = s->set->loop.init;
     char path[PATH_MAX];
     if (s->set->lora == 0) return MDLM_OK;
     if (!*init)
@@ -315,18 +280,18 @@ static mdlm_status find_base(session *s) {
     if (!realpath(init, path)) return md_fail_errno(s->err, MDLM_INPUT, "cannot open '%s'", init);
     s->base = md_strdup(path, s->err);
     if (!s->base) return MDLM_RUNTIME;
-    if (realpath(s->request.run, path) && !strcmp(path, s->base))
+    if (realpath(s->run.request.run, path) && !strcmp(path, s->base))
         return md_fail(s->err, MDLM_USAGE, "adapters need '%s' to stay: choose another --run",
                        init);
     return MDLM_OK;
 }
 
-static mdlm_status write_run(session *s, const char *folder) {
-    return md_run_write(&s->request, folder, md_corpus_json(s->corpus), s->kernels.name,
-                        md_model_config_parameters(&s->config), s->err);
+static mdlm_status write_run(text_session *s, const char *folder) {
+    return md_session_write_run(&s->run, folder, md_corpus_json(s->corpus),
+                                md_model_config_parameters(&s->config));
 }
 
-static mdlm_status write_description(session *s, const char *folder) {
+static mdlm_status write_description(text_session *s, const char *folder) {
     MD_TRY(md_model_config_save(&s->config, folder, s->err));
     MD_TRY(md_tokenizer_save(s->tokenizer, folder, s->config.seq_len, s->err));
     if (s->lora) MD_TRY(md_lora_save(s->lora, folder, s->base, s->err));
@@ -334,39 +299,35 @@ static mdlm_status write_description(session *s, const char *folder) {
 }
 
 /* Options of what this run has not. */
-static mdlm_status check_idle(const session *s) {
+static mdlm_status check_idle(const text_session *s) {
     static const char *const of_pairs[] = {"sft_padding", NULL};
     static const char *const of_bpe[] = {"vocab_size", "nfc", NULL};
     static const char *const of_new[] = {"preset", "tied", NULL};
-    const md_options *o = s->request.options;
+    const md_options *o = s->run.request.options;
     if (!o) return MDLM_OK;
     if (!s->set->sft) MD_TRY(md_options_refuse(o, of_pairs, "--sft", s->err));
     if (strcmp(s->set->tokenizer, "bpe"))
         MD_TRY(md_options_refuse(o, of_bpe, "--tokenizer bpe", s->err));
-    if (!*s->set->init) return MDLM_OK;
+    if (!*s->set->loop.init) return MDLM_OK;
     return md_options_refuse(o, of_new, "a new network: that of --init has its own shape", s->err);
 }
 
 /* The mapped corpus moves with its folder, so it stays open across the rename. */
-static mdlm_status start_run(session *s) {
+static mdlm_status start_run(text_session *s) {
     MD_TRY(check_idle(s));
     MD_TRY(find_base(s));
     MD_TRY(inherit_objective(s));
     md_model_config early; /* settings that cannot fit are refused before any file is read */
     md_train_settings trial = *s->set;
     MD_TRY(md_plan_model(&trial, NULL, 0, &early, s->err));
-    if (!*s->set->init) MD_TRY(md_plan_objective(&trial, NULL, &early, s->err));
-    if (s->set->steps > 0 && s->set->time > 0)
-        return md_fail(s->err, MDLM_USAGE, "--steps and --time exclude each other");
-    if (s->request.path_count == 0)
+    if (!*s->set->loop.init) MD_TRY(md_plan_objective(&trial, NULL, &early, s->err));
+    if (s->run.request.path_count == 0)
         return md_fail(s->err, MDLM_USAGE, "there is no corpus: mdlm train corpus.txt");
     if (s->set->val_fraction == 0 && !*s->set->val)
         return md_fail(s->err, MDLM_USAGE,
                        "--val-fraction 0 leaves nothing to validate on: give "
                        "--val FILE");
-    MD_TRY(open_machine(s));
-    MD_TRY(md_run_check_free(s->request.run, s->set->overwrite, s->err));
-    MD_TRY(md_run_stage(s->request.run, &s->staging, s->err));
+    MD_TRY(md_session_stage(&s->run));
     MD_TRY(make_tokenizer(s));
     if (s->set->sft && !md_tokenizer_template(s->tokenizer))
         MD_TRY(md_tokenizer_set_template(s->tokenizer, md_chat_plain_template, s->err));
@@ -374,27 +335,18 @@ static mdlm_status start_run(session *s) {
     MD_TRY(shape_model(s));
     MD_TRY(check_parts(s));
     md_corpus_stats stats = md_corpus_get_stats(s->corpus);
-    md_plan_training(s->set, s->request.options, &stats, &s->config);
+    md_plan_training(s->set, s->run.request.options, &stats, &s->config);
     MD_TRY(make_network(s));
     MD_TRY(announce(s));
-    MD_TRY(write_description(s, s->staging));
-    MD_TRY(md_run_publish(s->staging, s->request.run, &s->aside, s->err));
-    md_free(s->staging);
-    s->staging = NULL;
-    s->unborn = true;
-    return md_run_lock(s->request.run, &s->lock, s->err);
+    MD_TRY(write_description(s, s->run.staging));
+    return md_session_publish(&s->run);
 }
 
 /* --- an earlier run -------------------------------------------------------------------------- */
 
-static mdlm_status reopen_run(session *s) {
-    const char *run = s->request.run;
-    if (s->set->overwrite)
-        return md_fail(s->err, MDLM_USAGE, "--resume and --overwrite exclude each other");
-    if (*s->set->init) return md_fail(s->err, MDLM_USAGE, "--resume and --init exclude each other");
-    MD_TRY(md_run_read(&s->request, &s->request.seed, s->err));
-    MD_TRY(open_machine(s));
-    MD_TRY(md_run_lock(run, &s->lock, s->err));
+static mdlm_status reopen_run(text_session *s) {
+    const char *run = s->run.request.run;
+    MD_TRY(md_session_reopen(&s->run, NULL));
     MD_TRY(md_tokenizer_load(run, &s->tokenizer, s->err));
     MD_TRY(md_model_config_load(run, &s->config, s->err));
     char *data = md_path_join(run, "data", s->err);
@@ -403,9 +355,10 @@ static mdlm_status reopen_run(session *s) {
     md_free(data);
     MD_TRY(status);
     MD_TRY(check_parts(s));
-    MD_TRY(md_run_check_corpus(&s->request, md_corpus_json(s->corpus), s->err));
+    const cJSON *sources = cJSON_GetObjectItemCaseSensitive(md_corpus_json(s->corpus), "sources");
+    MD_TRY(md_run_check_sources(&s->run.request, sources, s->err));
     md_corpus_stats stats = md_corpus_get_stats(s->corpus);
-    md_plan_training(s->set, s->request.options, &stats, &s->config);
+    md_plan_training(s->set, s->run.request.options, &stats, &s->config);
     MD_TRY(announce(s));
     MD_TRY(md_transformer_new(&s->config, s->set->lora == 0, &s->net, s->err));
     if (s->set->lora > 0) {
@@ -418,28 +371,29 @@ static mdlm_status reopen_run(session *s) {
 
 /* --- both ------------------------------------------------------------------------------------ */
 
-static mdlm_status make_task(session *s) {
+static mdlm_status make_task(text_session *s) {
     const md_objective *objective = md_objective_find(s->set->objective);
     MD_BUG_IF(!objective);
     if (!s->set->sft) {
         MD_TRY(md_packed_text_init(&s->text, s->corpus, s->tokenizer, s->config.seq_len,
-                                   s->request.seed, s->err));
+                                   s->run.request.seed, s->err));
         s->text.short_batches = objective->short_batches;
     }
-    s->task = (md_text_task){
-        .net = s->net,
-        .lora = s->lora,
-        .base = s->base,
-        .tokenizer = s->tokenizer,
-        .data = s->set->sft ? md_sft_sequences(&s->sft) : md_packed_text_sequences(&s->text),
-        .objective = objective,
-        .tape = s->tape,
-        .run = s->request.run,
-        .seed = s->request.seed,
-        .batch = (int)s->set->batch_size,
-        .accum = (int)s->set->accum,
-        .seq_len = s->config.seq_len,
-        .training = {.dropout = s->set->dropout, .checkpoint = s->set->checkpoint_activations}};
+    s->task = (md_text_task){.net = s->net,
+                             .lora = s->lora,
+                             .base = s->base,
+                             .tokenizer = s->tokenizer,
+                             .data = s->set->sft ? md_sft_sequences(&s->sft)
+                                                 : md_packed_text_sequences(&s->text),
+                             .objective = objective,
+                             .tape = s->run.tape,
+                             .run = s->run.request.run,
+                             .seed = s->run.request.seed,
+                             .batch = (int)s->set->loop.batch_size,
+                             .accum = (int)s->set->loop.accum,
+                             .seq_len = s->config.seq_len,
+                             .training = {.dropout = s->set->dropout,
+                                          .checkpoint = s->set->loop.checkpoint_activations}};
     MD_TRY(md_masked_from_name(s->set->noise_schedule, &s->task.process, s->err));
     MD_TRY(md_clip_parse(s->set->noise_clip, &s->task.clip_auto, &s->task.clip, s->err));
     s->task.clip_auto = s->task.clip_auto && objective->sight == MD_SEES_BLOCKS;
@@ -447,25 +401,18 @@ static mdlm_status make_task(session *s) {
     return md_text_task_init(&s->task, s->err);
 }
 
-static mdlm_status train(session *s, md_train_result *result) {
-    MD_TRY(s->set->resume ? reopen_run(s) : start_run(s));
+static mdlm_status train(text_session *s, md_train_result *result) {
+    MD_TRY(s->set->loop.resume ? reopen_run(s) : start_run(s));
     MD_TRY(make_task(s));
     md_task task = md_text_task_view(&s->task);
-    md_loop loop = {.task = &task, .request = &s->request, .pool = s->pool, .tape = s->tape};
-    return md_loop_run(&loop, result, s->err);
+    return md_session_loop(&s->run, &task, result);
 }
 
-mdlm_status md_train_text(const md_train_request *request, md_train_result *result,
-                          mdlm_error *err) {
-    mdlm_error local = {0};
-    session s = {.request = *request,
-                 .set = request->settings,
-                 .listener = request->on_event,
-                 .listener_user = request->user,
-                 .err = err ? err : &local,
-                 .lock = -1};
-    s.request.on_event = relay;
-    s.request.user = &s;
+mdlm_status md_train_text(const md_train_request *request, md_train_settings *settings,
+                          md_train_result *result, mdlm_error *err) {
+    text_session s = {.set = settings};
+    md_session_begin(&s.run, &text_run, request, &settings->loop, err);
+    s.err = s.run.err;
     mdlm_status status = train(&s, result);
     release(&s);
     return status;
