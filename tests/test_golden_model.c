@@ -14,6 +14,7 @@
 #include "model/transformer.h"
 #include "tensor/ops.h"
 #include "tensor/optim.h"
+#include "tests/hashed.h"
 #include "tests/kernel_sets.h"
 
 enum { V = 11, MASK = 10, C = 16, LAYERS = 2, FF = 24, T = 9, B = 3, N = B * T, STEPS = 10 };
@@ -31,21 +32,6 @@ typedef struct variant {
 
 static const variant variants[] = {{"grouped", 4, 2, false}, {"tied", 2, 2, true}};
 enum { VARIANTS = sizeof variants / sizeof *variants };
-
-/* lowbias32 (Wellons) of a counter; the same in golden_model.py. */
-static uint32_t hash32(uint32_t stream, uint32_t i) {
-    uint32_t x = i + stream * 0x9E3779B9u;
-    x ^= x >> 16;
-    x *= 0x7FEB352Du;
-    x ^= x >> 15;
-    x *= 0x846CA68Bu;
-    return x ^ x >> 16;
-}
-
-/* In [-1/2, 1/2), a multiple of 2^-24: exact in float. */
-static double unit(uint32_t stream, uint32_t i) {
-    return (hash32(stream, i) >> 8) / 16777216.0 - 0.5;
-}
 
 typedef struct batch {
     int32_t ids[N], rows[N], target[N];

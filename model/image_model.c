@@ -1,0 +1,173 @@
+/* model/image_model.c: see image_model.h. */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "model/image_internal.h"
+#include "tensor/safetensors.h"
+
+mdlm_status md_image_model_new(const md_image_config *config, bool gradients, md_image_model **out,
+                               mdlm_error *err) {
+    static const md_backbone *const backbones[] = {&md_backbone_unet, NULL};
+    mdlm_status status = MDLM_RUNTIME;
+    md_builder b;
+    MD_TRY(md_image_config_check(config, err));
+    if (!backbones[config->backbone])
+        return md_fail(err, MDLM_USAGE, "--backbone dit is not there yet");
+    md_image_model *model = md_alloc(1, sizeof *model, err);
+    if (!model) return MDLM_RUNTIME;
+    model->config = *config;
+    model->backbone = backbones[config->backbone];
+    model->params = md_params_new(err);
+    if (!model->params) goto done;
+    md_builder_init(&b, model->params, err);
+    model->net = model->backbone->build(&model->config, &b, err);
+    if (!model->net && b.status == MDLM_OK) b.status = MDLM_RUNTIME;
+    MD_GOTO(done, status, md_builder_finish(&b, gradients, &model->init));
+    *out = model;
+    model = NULL;
+done:
+    md_image_model_free(model);
+    return status;
+}
+
+void md_image_model_free(md_image_model *model) {
+    if (!model) return;
+    md_params_free(model->params);
+    md_free(model->init);
+    md_free(model->net);
+    md_free(model);
+}
+
+void md_image_model_init(md_image_model *model, uint64_t seed) {
+    md_layers_init(model->params, model->init, seed);
+}
+
+const md_image_config *md_image_model_config(const md_image_model *model) {
+    return &model->config;
+}
+
+md_params *md_image_model_params(md_image_model *model) {
+    return model->params;
+}
+
+/* --- running ---------------------------------------------------------------------------------- */
+
+md_tensor *md_run_part(md_tape *tape, const md_image_pass *pass, md_part_fn fn, const void *context,
+                       md_tensor *x, const int64_t dim[4]) {
+    if (pass->checkpoint) return md_checkpoint(tape, fn, context, x);
+    if (md_tape_recording(tape)) return fn(context, tape, x);
+    md_tensor *kept = x ? md_tape_tensor(tape, x->rank, dim) : NULL;
+    if (!kept) return NULL;
+    md_arena_mark mark = md_tape_mark(tape);
+    md_tensor *y = fn(context, tape, x);
+    if (!y) return NULL;
+    MD_BUG_IF(md_tensor_size(y) != md_tensor_size(kept));
+    memcpy(kept->data, y->data, (size_t)md_tensor_size(y) * sizeof *y->data);
+    md_tape_rewind(tape, mark);
+    return kept;
+}
+
+md_tensor *md_image_model_forward(md_image_model *model, md_tape *tape, md_tensor *x,
+                                  const md_image_condition *given,
+                                  const md_image_training *training) {
+    md_image_pass pass = {0};
+    const md_image_shape s = model->config.shape;
+    if (!x) return NULL;
+    MD_BUG_IF(x->rank != 4 || x->dim[0] != given->B || x->dim[1] != s.Y || x->dim[2] != s.X ||
+              x->dim[3] != s.C);
+    if (training && md_tape_recording(tape)) {
+        pass.dropout = training->dropout;
+        pass.checkpoint = training->checkpoint;
+    }
+    return model->backbone->forward(model->net, tape, x, given, &pass);
+}
+
+/* --- as a denoiser ---------------------------------------------------------------------------- */
+
+/* Images that go through the network together: enough rows for the products at the smallest level,
+ * few enough for their activations to stay near the caches. */
+static int images_at_once(const md_image_config *c) {
+    enum { PIXELS = 16384 };
+    const int64_t image = (int64_t)c->shape.Y * c->shape.X;
+    return image < PIXELS ? (int)(PIXELS / image) : 1;
+}
+
+static mdlm_status check_labels(const md_image_config *c, const int32_t *label, int B,
+                                mdlm_error *err) {
+    for (int b = 0; label && b < B; b++) {
+        if (label[b] >= -1 && label[b] < c->classes) continue;
+        if (c->classes == 0)
+            return md_fail(err, MDLM_USAGE, "class %d: this model was trained without classes",
+                           label[b]);
+        return md_fail(err, MDLM_USAGE, "class %d is not one of this model: expected 0 to %d",
+                       label[b], c->classes - 1);
+    }
+    return MDLM_OK;
+}
+
+static mdlm_status predict_some(const md_image_view *view, const float *x,
+                                const md_image_condition *given, float *out, mdlm_error *err) {
+    const md_image_shape s = view->model->config.shape;
+    md_tape_begin(view->tape, false, (md_rng){0});
+    md_tensor *in = md_tape_tensor(view->tape, 4, (int64_t[]){given->B, s.Y, s.X, s.C});
+    for (int64_t i = 0; in && i < md_tensor_size(in); i++) in->data[i] = (md_real)x[i];
+    md_tensor *y = md_image_model_forward(view->model, view->tape, in, given, NULL);
+    if (!y) return md_tape_status(view->tape, err);
+    for (int64_t i = 0; i < md_tensor_size(y); i++) out[i] = (float)y->data[i];
+    return MDLM_OK;
+}
+
+static mdlm_status predict(void *context, const float *x, const double *time, const int32_t *label,
+                           int B, float *out, mdlm_error *err) {
+    const md_image_view *view = context;
+    const md_image_config *c = &view->model->config;
+    const size_t pixels = (size_t)c->shape.Y * (size_t)c->shape.X;
+    const size_t in = pixels * (size_t)c->shape.C;
+    const size_t result = pixels * (size_t)md_image_config_outputs(c);
+    const int step = images_at_once(c);
+    MD_TRY(check_labels(c, label, B, err));
+    for (int first = 0; first < B; first += step) {
+        const size_t at = (size_t)first;
+        const md_image_condition given = {.B = B - first < step ? B - first : step,
+                                          .time = time + at,
+                                          .label = label ? label + at : NULL};
+        MD_TRY(predict_some(view, x + at * in, &given, out + at * result, err));
+    }
+    return MDLM_OK;
+}
+
+md_image_denoiser md_image_model_denoiser(md_image_view *view) {
+    const md_image_config *c = &view->model->config;
+    return (md_image_denoiser){.context = view,
+                               .shape = c->shape,
+                               .outputs = md_image_config_outputs(c),
+                               .classes = c->classes,
+                               .predict = predict};
+}
+
+/* --- files ------------------------------------------------------------------------------------ */
+
+mdlm_status md_image_model_load(const char *folder, const char *weights, md_image_model **out,
+                                cJSON **file, mdlm_error *err) {
+    md_image_config config;
+    md_image_model *model = NULL;
+    cJSON *object = NULL;
+    mdlm_status status;
+    char *path = weights ? md_strdup(weights, err) : md_path_join(folder, "model.safetensors", err);
+    if (!path) return MDLM_RUNTIME;
+    MD_GOTO(done, status, md_image_config_load(folder, &config, file ? &object : NULL, err));
+    MD_GOTO(done, status, md_image_model_new(&config, false, &model, err));
+    md_params *params = model->params;
+    MD_GOTO(done, status,
+            md_safetensors_load_params(path, params, "", md_params_values(params), err));
+    *out = model;
+    model = NULL;
+    if (file) *file = object;
+    object = NULL;
+done:
+    cJSON_Delete(object);
+    md_image_model_free(model);
+    md_free(path);
+    return status;
+}
