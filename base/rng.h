@@ -26,6 +26,7 @@ typedef enum md_stream {
     MD_STREAM_NOISE = 11,  /* Gaussian noise */
     MD_STREAM_ROOM = 12,   /* room behind an answer in fine-tuning */
     MD_STREAM_FLIP = 13,   /* which images are mirrored in training */
+    MD_STREAM_EVAL_NOISE = 14,
 } md_stream;
 
 typedef struct md_rng {

@@ -48,7 +48,7 @@ mdlm_status md_loss_check(const md_gaussian_options *opt, md_loss_kind kind, mdl
 /* Numbers that the network has for each channel of a pixel: 1, or 2 with learned variances. */
 int md_gaussian_outputs(const md_gaussian_options *opt);
 
-/* x = signal * x0 + noise * eps (DDPM eq. 4), each [count]. */
+/* x = signal * x0 + noise * eps (DDPM eq. 4), each [count]; x may be x0 or eps. */
 void md_gaussian_corrupt(const md_gaussian *p, int index, const float *x0, const float *eps,
                          int64_t count, float *x);
 

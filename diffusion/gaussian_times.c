@@ -86,7 +86,7 @@ md_time_draw md_times_draw(const md_times *t, md_rng rng, int64_t b, int64_t B) 
             low = middle + 1;
     }
     md_time_draw draw = {.index = low, .weight = 1};
-    if (t->kind == MD_TIMES_LOSS_AWARE)
+    if (t->kind == MD_TIMES_LOSS_AWARE && t->unknown == 0)
         draw.weight = 1 / (t->T * (t->sum[low] - (low > 0 ? t->sum[low - 1] : 0)));
     return draw;
 }
