@@ -1,8 +1,8 @@
 /* tensor/denoiser.h: where models and diffusion processes meet.
  *
  * A sampler or a likelihood estimate asks a denoiser; a transformer or a U-Net, a table of
- * conditionals in a test, or guidance around another denoiser answers. So model/ and diffusion/ never include each
- * other.
+ * conditionals in a test, or guidance around another denoiser answers. So model/ and diffusion/
+ * never include each other.
  */
 #ifndef MD_TENSOR_DENOISER_H
 #define MD_TENSOR_DENOISER_H
@@ -71,9 +71,10 @@ typedef struct md_image_denoiser {
     md_image_shape shape;
     int outputs; /* C, or 2 C: of each pixel C predictions, then C numbers that say the variance */
     int classes; /* labels are 0 .. classes - 1; 0: the model takes none */
-    /* x: [B, Y, X, C]. time: [B], what the process calls the noise level of each image
-     * (md_level.time). label: [B], -1: of no class; NULL: none is. Writes out [B, Y, X, outputs].
-     * An image's prediction must not depend on B or on the other images. */
+    /* x: [B, Y, X, C], noisy images times md_gaussian_input (1 but for variance-exploding
+     * processes). time: [B], what the process calls the noise level of each image (md_level.time).
+     * label: [B], -1: of no class; NULL: none is. Writes out [B, Y, X, outputs]. An image's
+     * prediction must not depend on B or on the other images. */
     mdlm_status (*predict)(void *context, const float *x, const double *time, const int32_t *label,
                            int B, float *out, mdlm_error *err);
 } md_image_denoiser;

@@ -1,0 +1,85 @@
+/* sampler/image_sampler.h: the sampling loop for images: from noise to pictures by a Gaussian
+ * process.
+ *
+ *     const md_image_rule *rule = md_image_rule_find("ddim");
+ *     md_image_sampler_options opt = md_image_sampler_defaults(rule, &process);
+ *     md_image_batch batch = {.x = x, .label = labels, .samples = 64};
+ *     status = md_image_sampler_run(&denoiser, &process, &opt, &batch, &work, err);
+ *
+ * The run visits opt.steps noise levels of the process and then the clean image
+ * (diffusion/gaussian_spacing.h). At each of them the network is asked once (by heun twice) what it
+ * thinks of all images; from that comes the estimate x0, clipped as opt.clip says; the rule says
+ * how the image at the next level is made of the image, the estimates and fresh noise
+ * (sampler/image_rule.h). Guidance is a denoiser around the network (sampler/image_guide.h).
+ *
+ * Image k is a pure function of the model, the options and (seed, first_index + k): noise is keyed
+ * by step, index and element, so neither batch nor threads matter. (Of the index, the low 32 bits.)
+ */
+#ifndef MD_SAMPLER_IMAGE_SAMPLER_H
+#define MD_SAMPLER_IMAGE_SAMPLER_H
+
+#include "base/pool.h"
+#include "diffusion/gaussian_predict.h"
+#include "diffusion/gaussian_spacing.h"
+#include "sampler/loop.h"
+#include "tensor/denoiser.h"
+
+typedef struct md_image_rule md_image_rule; /* sampler/image_rule.h */
+
+/* A look at a run, after each step. Arrays are the sampler's, valid during the call. */
+typedef struct md_image_step {
+    int step, steps; /* steps taken, and of the run (those left out are not counted) */
+    int samples;
+    md_image_shape shape;
+    const float *x;  /* [samples, Y, X, C] images at `level` */
+    const float *x0; /* [samples, Y, X, C] what the network last took them for, clipped */
+    md_level level;
+    int64_t evaluations; /* so far */
+} md_image_step;
+typedef int (*md_image_step_fn)(void *user, const md_image_step *step);
+
+typedef struct md_image_sampler_options {
+    const md_image_rule *rule;
+    int steps;               /* of the whole way from noise to image */
+    md_spacing_kind spacing; /* which levels */
+    double eta;              /* ddim: 0 without noise .. 1 as much as ddpm's small variance */
+    md_clip_x0 clip;
+    uint64_t seed;
+    int64_t first_index; /* >= 0 */
+    int start; /* -1: from noise that is drawn. Else batch.x holds images as noisy as the level that
+                  step `start` (from 0) goes on from; those before it are left out. A rule that
+                  looks back (dpm++) begins there as from noise */
+    int batch; /* at most so many images in a call of the network */
+    md_image_step_fn on_step; /* may be NULL; not 0 cancels: MDLM_CANCELLED */
+    void *user;
+    md_pool *pool; /* NULL: this thread alone */
+} md_image_sampler_options;
+/* The rule's own number of steps (at most the process's levels) and spacing (a flow's is trailing,
+ * that of ve karras), eta 0, clipping into [-1, 1], seed 1, drawn noise, 16 images a call. */
+md_image_sampler_options md_image_sampler_defaults(const md_image_rule *rule,
+                                                   const md_gaussian *process);
+
+typedef struct md_image_batch {
+    float *x;             /* [samples, Y, X, C] of the denoiser's shape: the images */
+    const int32_t *label; /* [samples], below the denoiser's classes, -1: of no class; NULL: none */
+    int samples;
+} md_image_batch;
+
+/* The predictions are what process.opt.prediction says, and the variance of ddpm is
+ * process.opt.variance: to try another than the model was trained with, change it in a copy.
+ *
+ * On MDLM_CANCELLED batch.x holds images at the level where the run stopped; on other failures its
+ * contents are unspecified. MDLM_USAGE: steps, start, eta, labels out of range, a spacing that the
+ * process has not (see there), a learned variance from a model that predicts none; MDLM_NUMERIC:
+ * numbers that are not finite. `work` may be NULL. */
+mdlm_status md_image_sampler_run(const md_image_denoiser *denoiser, const md_gaussian *process,
+                                 const md_image_sampler_options *opt, const md_image_batch *batch,
+                                 md_sampler_work *work, mdlm_error *err);
+
+/* NULL for an unknown name. Names and their order for --help: md_image_rule_names
+ * (NULL-terminated).
+ */
+const md_image_rule *md_image_rule_find(const char *name);
+extern const char *const md_image_rule_names[];
+
+#endif
