@@ -181,7 +181,7 @@ static void corrupt(void *context, int64_t task, int worker) {
     md_level at = md_gaussian_level(b->p, i);
     md_normal_fill(noise, number, 0, (int64_t)size, x);
     md_gaussian_corrupt(b->p, i, image_of(b, k), x, (int64_t)size, x);
-    md_linear_apply((md_linear){.x = md_gaussian_input(b->p, at)}, x, x, (int64_t)size, in);
+    md_reading_apply((md_reading){.x = md_gaussian_input(b->p, at)}, x, x, (int64_t)size, in);
     b->level[k] = i;
     b->time[k] = at.time;
 }

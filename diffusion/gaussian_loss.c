@@ -81,7 +81,7 @@ typedef struct bound {
     const md_gaussian *p;
     bool decodes; /* level 0 */
     md_transition back;
-    md_linear image; /* x0 of an output */
+    md_reading image; /* x0 of an output */
 } bound;
 
 static bound bound_at(const md_gaussian *p, int index) {

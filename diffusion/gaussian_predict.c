@@ -17,45 +17,45 @@ md_edm md_edm_scales(double sigma, double sigma_data) {
 /* --- readings -------------------------------------------------------------------------------- */
 
 /* x0 of an output. */
-static md_linear read_image(const md_gaussian *p, md_level at, md_prediction_kind from) {
+static md_reading read_image(const md_gaussian *p, md_level at, md_prediction_kind from) {
     double a = at.signal, b = at.noise;
     bool of_noise = from == MD_PREDICTS_NOISE || from == MD_PREDICTS_SCORE;
     MD_BUG_IF(of_noise && a == 0);
-    if (from == MD_PREDICTS_IMAGE) return (md_linear){.x = 0, .out = 1};
-    if (from == MD_PREDICTS_NOISE) return (md_linear){.x = 1 / a, .out = -b / a};
-    if (from == MD_PREDICTS_SCORE) return (md_linear){.x = 1 / a, .out = b * b / a};
+    if (from == MD_PREDICTS_IMAGE) return (md_reading){.x = 0, .out = 1};
+    if (from == MD_PREDICTS_NOISE) return (md_reading){.x = 1 / a, .out = -b / a};
+    if (from == MD_PREDICTS_SCORE) return (md_reading){.x = 1 / a, .out = b * b / a};
     switch (p->opt.process) {
-    case MD_PROCESS_VP: return (md_linear){.x = a, .out = -b};
-    case MD_PROCESS_FLOW: return (md_linear){.x = 1, .out = b};
+    case MD_PROCESS_VP: return (md_reading){.x = a, .out = -b};
+    case MD_PROCESS_FLOW: return (md_reading){.x = 1, .out = b};
     case MD_PROCESS_VE: break;
     }
     md_edm edm = md_edm_scales(b, MD_EDM_SIGMA_DATA);
-    return (md_linear){.x = edm.skip, .out = edm.out};
+    return (md_reading){.x = edm.skip, .out = edm.out};
 }
 
-md_linear md_prediction_read(const md_gaussian *p, md_level at, md_prediction_kind from,
-                             md_prediction_kind to) {
-    if (from == to) return (md_linear){.x = 0, .out = 1};
+md_reading md_prediction_read(const md_gaussian *p, md_level at, md_prediction_kind from,
+                              md_prediction_kind to) {
+    if (from == to) return (md_reading){.x = 0, .out = 1};
     if (from == MD_PREDICTS_NOISE && to == MD_PREDICTS_SCORE)
-        return (md_linear){.x = 0, .out = -1 / at.noise};
+        return (md_reading){.x = 0, .out = -1 / at.noise};
     if (from == MD_PREDICTS_SCORE && to == MD_PREDICTS_NOISE)
-        return (md_linear){.x = 0, .out = -at.noise};
-    md_linear image = read_image(p, at, from);
+        return (md_reading){.x = 0, .out = -at.noise};
+    md_reading image = read_image(p, at, from);
     if (to == MD_PREDICTS_IMAGE) return image;
     if (to == MD_PREDICTS_VELOCITY) { /* image = own.x * x + own.out * v */
-        md_linear own = read_image(p, at, MD_PREDICTS_VELOCITY);
+        md_reading own = read_image(p, at, MD_PREDICTS_VELOCITY);
         MD_BUG_IF(own.out == 0);
-        return (md_linear){.x = (image.x - own.x) / own.out, .out = image.out / own.out};
+        return (md_reading){.x = (image.x - own.x) / own.out, .out = image.out / own.out};
     }
     MD_BUG_IF(at.noise == 0);
-    md_linear noise = {.x = (1 - at.signal * image.x) / at.noise,
-                       .out = -at.signal * image.out / at.noise};
+    md_reading noise = {.x = (1 - at.signal * image.x) / at.noise,
+                        .out = -at.signal * image.out / at.noise};
     if (to == MD_PREDICTS_NOISE) return noise;
-    return (md_linear){.x = -noise.x / at.noise, .out = -noise.out / at.noise};
+    return (md_reading){.x = -noise.x / at.noise, .out = -noise.out / at.noise};
 }
 
-void md_linear_apply(md_linear how, const float *x, const float *out, int64_t count,
-                     float *result) {
+void md_reading_apply(md_reading how, const float *x, const float *out, int64_t count,
+                      float *result) {
     if (how.x == 0 && how.out == 1) {
         if (result != out) memcpy(result, out, (size_t)count * sizeof *result);
         return;
@@ -131,11 +131,11 @@ void md_clip_x0_apply(const md_clip_x0 *clip, float *x0, int64_t count) {
 void md_guess(const md_gaussian *p, md_level at, const md_clip_x0 *clip, const float *x,
               const float *prediction, int64_t count, float *x0, float *eps) {
     md_prediction_kind kind = p->opt.prediction;
-    md_linear_apply(md_prediction_read(p, at, kind, MD_PREDICTS_IMAGE), x, prediction, count, x0);
+    md_reading_apply(md_prediction_read(p, at, kind, MD_PREDICTS_IMAGE), x, prediction, count, x0);
     if (clip->on) {
         md_clip_x0_apply(clip, x0, count);
         prediction = x0;
         kind = MD_PREDICTS_IMAGE;
     }
-    md_linear_apply(md_prediction_read(p, at, kind, MD_PREDICTS_NOISE), x, prediction, count, eps);
+    md_reading_apply(md_prediction_read(p, at, kind, MD_PREDICTS_NOISE), x, prediction, count, eps);
 }

@@ -3,8 +3,8 @@
  *     md_prediction_split(out, pixels, C, prediction, said);             with learned variances
  *     md_guess(&p, at, &clip, x, prediction, pixels * C, x0, eps);       what samplers want
  *
- *     md_linear how = md_prediction_read(&p, at, MD_PREDICTS_NOISE, MD_PREDICTS_SCORE);
- *     md_linear_apply(how, x, eps, count, score);
+ *     md_reading how = md_prediction_read(&p, at, MD_PREDICTS_NOISE, MD_PREDICTS_SCORE);
+ *     md_reading_apply(how, x, eps, count, score);
  *
  * All functions are of one image, [count] numbers, and have no state: call them from any task.
  * Each number comes out the same however an image is cut, but for the quantile of clipping.
@@ -22,16 +22,17 @@
 #include "diffusion/gaussian.h"
 
 /* x * (the noisy image) + out * (the network's output). */
-typedef struct md_linear {
+typedef struct md_reading {
     double x, out;
-} md_linear;
+} md_reading;
 
 /* How an output of kind `from` is read as one of kind `to`. Where signal is 0, eps and score say
  * nothing of the image; where noise is 0, no image says anything of the noise (both: MD_BUG_IF). */
-md_linear md_prediction_read(const md_gaussian *p, md_level at, md_prediction_kind from,
-                             md_prediction_kind to);
+md_reading md_prediction_read(const md_gaussian *p, md_level at, md_prediction_kind from,
+                              md_prediction_kind to);
 /* result [count], which may be x or out. */
-void md_linear_apply(md_linear how, const float *x, const float *out, int64_t count, float *result);
+void md_reading_apply(md_reading how, const float *x, const float *out, int64_t count,
+                      float *result);
 
 /* out [pixels, 2C] to prediction [pixels, C] and what it says of the variance [pixels, C]. */
 void md_prediction_split(const float *out, int64_t pixels, int C, float *prediction, float *said);

@@ -31,7 +31,7 @@ typedef struct md_image_loop {
     int64_t evaluations;
     /* the call at hand: images [first, first + count) */
     const md_image_move *move;
-    md_linear read; /* x0 of a prediction */
+    md_reading read; /* x0 of a prediction */
     int first, count;
 } md_image_loop;
 
@@ -186,7 +186,7 @@ static void move_image(void *context, int64_t i, int worker) {
                             r->said + own);
         guess = r->guess + own;
     }
-    md_linear_apply(r->read, x, guess, (int64_t)r->size, x0);
+    md_reading_apply(r->read, x, guess, (int64_t)r->size, x0);
     md_clip_x0_apply(&r->opt->clip, x0, (int64_t)r->size);
     for (size_t j = 0; j < r->size; j += CHUNK) {
         const int count = (int)(r->size - j < CHUNK ? r->size - j : CHUNK);

@@ -43,8 +43,8 @@ static void make(example *e, const md_gaussian *p, int index, double miss) {
         e->noise[k] = (float)normal(100 + k);
     }
     md_gaussian_corrupt(p, index, e->image, e->noise, NUMBERS, e->noisy);
-    md_linear how = md_prediction_read(p, at, MD_PREDICTS_IMAGE, kind);
-    if (kind == MD_PREDICTS_NOISE) how = (md_linear){0};
+    md_reading how = md_prediction_read(p, at, MD_PREDICTS_IMAGE, kind);
+    if (kind == MD_PREDICTS_NOISE) how = (md_reading){0};
     for (int k = 0; k < PIXELS; k++) {
         for (int c = 0; c < C; c++) {
             int i = k * C + c, o = (k * e->outputs) * C + c;
@@ -67,7 +67,7 @@ static void make(example *e, const md_gaussian *p, int index, double miss) {
 /* x0 that number i of the output says. */
 static double guess(const md_gaussian *p, const example *e, int i) {
     md_level at = md_gaussian_level(p, e->z.index);
-    md_linear how = md_prediction_read(p, at, p->opt.prediction, MD_PREDICTS_IMAGE);
+    md_reading how = md_prediction_read(p, at, p->opt.prediction, MD_PREDICTS_IMAGE);
     int o = i / C * C * e->outputs + i % C;
     return how.x * (double)e->noisy[i] + how.out * (double)e->out[o];
 }

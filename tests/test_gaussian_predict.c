@@ -46,15 +46,15 @@ START_TEST(every_prediction_is_read_as_every_other) {
             for (int from = 0; from < KINDS; from++) {
                 for (int to = 0; to < KINDS; to++) {
                     float x[NUMBERS], out[NUMBERS], result[NUMBERS];
-                    md_linear how = md_prediction_read(&p, at, (md_prediction_kind)from,
-                                                       (md_prediction_kind)to);
+                    md_reading how = md_prediction_read(&p, at, (md_prediction_kind)from,
+                                                        (md_prediction_kind)to);
                     for (uint32_t k = 0; k < NUMBERS; k++) {
                         double x0 = .5 * (double)noise(k), eps = (double)noise(100 + k);
                         double said = truth(p.opt.process, (md_prediction_kind)from, at, x0, eps);
                         x[k] = (float)(at.signal * x0 + at.noise * eps);
                         out[k] = (float)said;
                     }
-                    md_linear_apply(how, x, out, NUMBERS, result);
+                    md_reading_apply(how, x, out, NUMBERS, result);
                     for (uint32_t k = 0; k < NUMBERS; k++) {
                         double x0 = .5 * (double)noise(k), eps = (double)noise(100 + k);
                         double right = truth(p.opt.process, (md_prediction_kind)to, at, x0, eps);
@@ -79,7 +79,7 @@ START_TEST(the_mean_of_a_step_is_that_of_predicted_noise) {
     for (int i = 1; i < 99; i += 9) {
         md_level t = md_gaussian_level(&p, i), s = md_gaussian_level(&p, i - 1);
         md_transition back = md_gaussian_transition(&p, t, s);
-        md_linear image = md_prediction_read(&p, t, MD_PREDICTS_NOISE, MD_PREDICTS_IMAGE);
+        md_reading image = md_prediction_read(&p, t, MD_PREDICTS_NOISE, MD_PREDICTS_IMAGE);
         double x = .7, eps = -.4, alpha = t.signal * t.signal / (s.signal * s.signal);
         double mean = back.image * (image.x * x + image.out * eps) + back.noisy * x;
         double expected = (x - (1 - alpha) / t.noise * eps) / sqrt(alpha);
@@ -95,8 +95,8 @@ START_TEST(scores_of_vp_and_ve_are_one_in_two_coordinates) {
     for (int i = 0; i < 99; i += 7) {
         md_level at = md_gaussian_level(&vp, i);
         md_level other = md_gaussian_level_at(&ve, at.noise / at.signal);
-        md_linear a = md_prediction_read(&vp, at, MD_PREDICTS_NOISE, MD_PREDICTS_SCORE);
-        md_linear b = md_prediction_read(&ve, other, MD_PREDICTS_NOISE, MD_PREDICTS_SCORE);
+        md_reading a = md_prediction_read(&vp, at, MD_PREDICTS_NOISE, MD_PREDICTS_SCORE);
+        md_reading b = md_prediction_read(&ve, other, MD_PREDICTS_NOISE, MD_PREDICTS_SCORE);
         ck_assert_double_eq_tol(a.out * at.signal, b.out, 1e-12 * fabs(b.out));
         ck_assert(a.x == 0 && b.x == 0);
     }

@@ -83,7 +83,7 @@ static void guided_images(md_prediction_kind prediction, double *x0) {
     assert_ok(guided.predict(guided.context, s.x, s.time, label, B, out, &err));
     for (int i = 0; i < B * SIZE; i++) {
         md_level at = law_level(&s.p, s.time[i / SIZE]);
-        md_linear read = md_prediction_read(&s.p, at, prediction, MD_PREDICTS_IMAGE);
+        md_reading read = md_prediction_read(&s.p, at, prediction, MD_PREDICTS_IMAGE);
         x0[i] = read.x * (double)s.x[i] + read.out * (double)out[i / 2 * 4 + i % 2];
     }
     md_image_guide_release(&guide);
