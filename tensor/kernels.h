@@ -120,6 +120,30 @@ typedef struct md_group_norm_args {
     md_real *dgain, *dbias; /* [C], overwritten */
 } md_group_norm_args;
 
+/* Layer norm of rows of C, moved: with n = (x - mean) rstd over a row, y = n (1 + scale) + shift.
+ */
+typedef struct md_modulated_norm_args {
+    int rows, C;
+    md_real eps;
+    const md_real *x, *scale, *shift; /* scale, shift [C] */
+    md_real *y;
+    md_real *mean, *rstd; /* [rows]: results; operands of the backward pass */
+    /* Of the backward pass alone. */
+    const md_real *dy;
+    bool add;                 /* dx accumulates */
+    md_real *dx;              /* may be dy when it does not accumulate; NULL: not wanted */
+    md_real *dscale, *dshift; /* [C], accumulate; NULL: not wanted */
+} md_modulated_norm_args;
+
+/* Columns of a matrix that become, or are added to, columns of another. */
+typedef struct md_columns_args {
+    int rows, cols;
+    int from_stride, to_stride;
+    const md_real *from;
+    md_real *to;
+    bool add;
+} md_columns_args;
+
 typedef struct md_kernels {
     const char *name;
     md_dtype dtype;       /* of the products' operands */
@@ -200,8 +224,15 @@ typedef struct md_kernels {
     void (*group_norm_backward)(const md_group_norm_args *a);
     /* y[r] = x[r] + b, b [C]; y may be x. */
     void (*add_row)(int rows, int C, const md_real *x, const md_real *b, md_real *y);
-    /* sum[c] = sum over r of x[r,c], rows `stride` apart, in double precision. */
-    void (*sum_rows)(int rows, int C, int stride, const md_real *x, md_real *sum);
+    /* sum[c] = sum over r of x[r,c] y[r,c], in double precision; y NULL: of x. Rows lie `stride`
+     * apart. */
+    void (*sum_rows)(int rows, int C, int stride, const md_real *x, const md_real *y, md_real *sum);
+    /* y[r] = x[r] + gate branch[r], gate [C]; x NULL: 0. y may be x or branch. */
+    void (*gate_rows)(int rows, int C, const md_real *x, const md_real *gate, const md_real *branch,
+                      md_real *y);
+    void (*modulated_norm)(const md_modulated_norm_args *a);
+    void (*modulated_norm_backward)(const md_modulated_norm_args *a);
+    void (*columns)(const md_columns_args *a);
 
     void (*add)(int64_t n, const md_real *a, const md_real *b, md_real *y); /* y = a + b */
     void (*accumulate)(int64_t n, const md_real *x, md_real *y);            /* y += x */

@@ -35,7 +35,7 @@ static void sum_block(void *context, int64_t task, int worker) {
     int width = j->C - first < j->blocks.width ? j->C - first : j->blocks.width;
     (void)worker;
     j->k->sum_rows((int)j->tiles.group, width, j->C, j->dy + group * j->tiles.group * j->C + first,
-                   j->sums + group * j->C + first);
+                   NULL, j->sums + group * j->C + first);
 }
 
 typedef struct add_channels_node {
@@ -109,14 +109,11 @@ md_tensor *md_add_channels(md_tape *tape, md_tensor *x, md_tensor *b) {
 
 /* --- columns side by side -------------------------------------------------------------------- */
 
-/* Columns of one matrix that become, or are added to, columns of another. */
+/* Up to two moves of columns between matrices of as many rows. */
 typedef struct columns_job {
     const md_kernels *k;
     md_row_tiles tiles;
-    int count, from_stride, to_stride;
-    const md_real *from;
-    md_real *to;
-    bool add;
+    md_columns_args part[2]; /* of all rows; the ones without `to` are not wanted */
 } columns_job;
 
 static void columns_tile(void *context, int64_t tile, int worker) {
@@ -125,31 +122,39 @@ static void columns_tile(void *context, int64_t tile, int worker) {
     int rows;
     (void)worker;
     md_tile_range(&j->tiles, tile, &first, &rows);
-    const md_real *from = j->from + first * j->from_stride;
-    md_real *to = j->to + first * j->to_stride;
-    for (int r = 0; r < rows; r++, from += j->from_stride, to += j->to_stride) {
-        if (j->add) {
-            j->k->accumulate(j->count, from, to);
-        } else {
-            memcpy(to, from, (size_t)j->count * sizeof *to);
-        }
+    for (int i = 0; i < 2; i++) {
+        md_columns_args part = j->part[i];
+        if (!part.to) continue;
+        part.rows = rows;
+        part.from += first * part.from_stride;
+        part.to += first * part.to_stride;
+        j->k->columns(&part);
     }
 }
 
-static void move_columns(md_tape *tape, int64_t rows, columns_job j) {
+static void move_columns(md_tape *tape, const char *what, int64_t rows, columns_job j) {
     j.k = md_tape_kernels(tape);
     j.tiles = md_tile_groups(rows, rows);
-    md_tape_parallel(tape, "columns", j.tiles.count, columns_tile, &j);
+    md_tape_parallel(tape, what, j.tiles.count, columns_tile, &j);
 }
 
-/* x's gradient (+)= columns of dy from `first` on, as many as x has. */
-static void gradient_from(md_tape *tape, md_tensor *x, const md_tensor *y, int first) {
-    columns_job j = {.count = (int)md_tensor_cols(x),
-                     .from = y->grad + first,
-                     .from_stride = (int)md_tensor_cols(y)};
-    j.to_stride = j.count;
-    j.to = md_grad_begin(tape, x, &j.add);
-    if (j.to) move_columns(tape, md_tensor_rows(x), j);
+/* x as columns of y from `first` on. */
+static md_columns_args into(const md_tensor *x, const md_tensor *y, int first) {
+    int C = (int)md_tensor_cols(x);
+    return (md_columns_args){.cols = C,
+                             .from_stride = C,
+                             .to_stride = (int)md_tensor_cols(y),
+                             .from = x->data,
+                             .to = y->data + first};
+}
+
+/* The gradient of x from that of y, in which x is the columns from `first` on. */
+static md_columns_args back_from(md_tape *tape, md_tensor *x, const md_tensor *y, int first) {
+    int C = (int)md_tensor_cols(x);
+    md_columns_args back = {
+        .cols = C, .from_stride = (int)md_tensor_cols(y), .to_stride = C, .from = y->grad + first};
+    back.to = md_grad_begin(tape, x, &back.add);
+    return back;
 }
 
 typedef struct concat_node {
@@ -159,25 +164,23 @@ typedef struct concat_node {
 
 static void concat_backward(md_tape *tape, md_node *node) {
     concat_node *n = (concat_node *)node;
-    gradient_from(tape, n->a, node->out, 0);
-    gradient_from(tape, n->b, node->out, (int)md_tensor_cols(n->a));
+    const md_tensor *y = node->out;
+    int C = (int)md_tensor_cols(n->a);
+    columns_job j = {0};
+    j.part[0] = back_from(tape, n->a, y, 0);
+    j.part[1] = back_from(tape, n->b, y, C);
+    move_columns(tape, "concat backward", md_tensor_rows(y), j);
 }
 
 md_tensor *md_concat(md_tape *tape, md_tensor *a, md_tensor *b) {
     if (!a || !b) return NULL;
-    int64_t rows = md_tensor_rows(a), dim[MD_MAX_RANK];
-    int C = (int)md_tensor_cols(a), D = (int)md_tensor_cols(b);
+    int64_t rows = md_tensor_rows(a), C = md_tensor_cols(a), dim[MD_MAX_RANK];
     MD_BUG_IF(a->rank != b->rank || md_tensor_rows(b) != rows);
     memcpy(dim, a->dim, sizeof dim);
-    dim[a->rank - 1] = C + D;
+    dim[a->rank - 1] = C + md_tensor_cols(b);
     md_tensor *y = md_tape_tensor(tape, a->rank, dim);
     if (!y) return NULL;
-    columns_job j = {.count = C, .from_stride = C, .to_stride = C + D, .from = a->data};
-    j.to = y->data;
-    move_columns(tape, rows, j);
-    j = (columns_job){.count = D, .from_stride = D, .to_stride = C + D, .from = b->data};
-    j.to = y->data + C;
-    move_columns(tape, rows, j);
+    move_columns(tape, "concat", rows, (columns_job){.part = {into(a, y, 0), into(b, y, (int)C)}});
     if (md_tape_wants(tape, a) || md_tape_wants(tape, b)) {
         concat_node *n = md_tape_node(tape, sizeof *n, concat_backward, y);
         if (n) n->a = a, n->b = b;
@@ -194,29 +197,29 @@ typedef struct columns_node {
 static void columns_backward(md_tape *tape, md_node *node) {
     columns_node *n = (columns_node *)node;
     const md_tensor *y = node->out;
-    columns_job j = {.count = (int)md_tensor_cols(y),
-                     .from_stride = (int)md_tensor_cols(y),
-                     .to_stride = (int)md_tensor_cols(n->x),
-                     .from = y->grad};
-    md_real *dx = md_grad_begin(tape, n->x, &j.add);
+    bool add;
+    md_real *dx = md_grad_begin(tape, n->x, &add);
     if (!dx) return;
-    if (!j.add) memset(dx, 0, (size_t)md_tensor_size(n->x) * sizeof *dx);
-    j.to = dx + n->first;
-    move_columns(tape, md_tensor_rows(y), j);
+    if (!add) memset(dx, 0, (size_t)md_tensor_size(n->x) * sizeof *dx);
+    md_columns_args part = into(y, n->x, n->first);
+    part.from = y->grad, part.to = dx + n->first, part.add = add;
+    move_columns(tape, "columns backward", md_tensor_rows(y), (columns_job){.part = {part}});
 }
 
 md_tensor *md_columns(md_tape *tape, md_tensor *x, int first, int count) {
     if (!x) return NULL;
-    int C = (int)md_tensor_cols(x);
-    MD_BUG_IF(x->rank < 1 || first < 0 || count < 0 || first > C - count);
+    MD_BUG_IF(x->rank < 1 || first < 0 || count < 0 || first > md_tensor_cols(x) - count);
     int64_t dim[MD_MAX_RANK];
     memcpy(dim, x->dim, sizeof dim);
     dim[x->rank - 1] = count;
     md_tensor *y = md_tape_tensor(tape, x->rank, dim);
     if (!y) return NULL;
-    columns_job j = {.count = count, .from_stride = C, .to_stride = count, .from = x->data + first};
-    j.to = y->data;
-    move_columns(tape, md_tensor_rows(x), j);
+    const md_columns_args part = {.cols = count,
+                                  .from_stride = (int)md_tensor_cols(x),
+                                  .to_stride = count,
+                                  .from = x->data + first,
+                                  .to = y->data};
+    move_columns(tape, "columns", md_tensor_rows(x), (columns_job){.part = {part}});
     if (md_tape_wants(tape, x)) {
         columns_node *n = md_tape_node(tape, sizeof *n, columns_backward, y);
         if (n) n->x = x, n->first = first;

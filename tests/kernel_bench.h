@@ -104,6 +104,14 @@ static inline void over_sets(const char *entry, void (*check)(bench *b)) {
     md_arena_free(b.arena);
 }
 
+/* NaN where `reached`, and only there. */
+static inline void check_reach(const bench *b, const char *what, const float *x, int i,
+                               bool reached) {
+    if (isnan(x[i]) == reached) return;
+    ck_abort_msg("'%s' kernels, %d columns: a NaN %s %s[%d]: %g", b->k->name, b->cols,
+                 reached ? "does not reach" : "reaches", what, i, (double)x[i]);
+}
+
 /* --- what several tests need ----------------------------------------------------------------- */
 
 typedef struct adamw_state {

@@ -77,6 +77,48 @@ static md_tensor *known_loss(md_tape *t, leaves x, const op_case *c) {
     return loss;
 }
 
+static md_tensor *modulated_norm(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_modulated_norm(t, x[0], x[1], x[2], 1e-2);
+}
+
+/* As in a transformer of images: shift, scale and gate from one product, the gradient of x from
+ * the gate's sum and from the norm. arg: C */
+static md_tensor *modulated_block(md_tape *t, leaves x, const op_case *c) {
+    int C = c->arg[0];
+    md_tensor *h = md_silu(t, x[0]), *moves = md_silu(t, x[1]);
+    md_tensor *n =
+        md_modulated_norm(t, h, md_columns(t, moves, 0, C), md_columns(t, moves, C, C), 1e-2);
+    return md_gated_add(t, h, md_columns(t, moves, 2 * C, C), n);
+}
+
+static md_tensor *gated_add(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_gated_add(t, x[0], x[1], x[2]);
+}
+
+static md_tensor *gated_by_itself(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    md_tensor *h = md_silu(t, x[0]), *gate = md_silu(t, x[1]);
+    return md_gated_add(t, md_gated_add(t, h, gate, h), gate, h);
+}
+
+/* arg: P */
+static md_tensor *patches(md_tape *t, leaves x, const op_case *c) {
+    return md_patches(t, x[0], c->arg[0]);
+}
+
+/* arg: P, Y, X. Used twice, so that the second gradient adds up. */
+static md_tensor *unpatch(md_tape *t, leaves x, const op_case *c) {
+    md_tensor *h = md_silu(t, x[0]);
+    return md_add(t, md_unpatch(t, h, c->arg[0], c->arg[1], c->arg[2]),
+                  md_unpatch(t, h, c->arg[0], c->arg[1], c->arg[2]));
+}
+
+static md_tensor *conv_transposed(md_tape *t, leaves x, const op_case *c) {
+    return md_conv2d_transposed(t, x[0], x[1], c->arg[0] ? x[2] : NULL);
+}
+
 static const op_case cases[] = {
     {"silu", silu, .leaf = {{3, {2, 3, 5}}}},
     {"silu twice", silu_twice, .leaf = {{3, {2, 3, 5}}}},
@@ -105,6 +147,23 @@ static const op_case cases[] = {
     {"concat with itself", concat_with_itself, .leaf = {{3, {2, 3, 4}}}},
     {"columns", columns, .leaf = {{2, {3, 8}}}, .arg = {2, 5}},
     {"overlapping columns", overlapping_columns, .leaf = {{3, {2, 3, 8}}}},
+    {"modulated_norm", modulated_norm, .leaf = {{3, {2, 3, 5}}, {2, {2, 5}}, {2, {2, 5}}}},
+    {"modulated_norm of one column", modulated_norm,
+     .leaf = {{3, {2, 3, 2}}, {2, {2, 2}}, {2, {2, 2}}}},
+    {"modulated_norm, many rows", modulated_norm,
+     .leaf = {{3, {2, 137, 4}}, {2, {2, 4}}, {2, {2, 4}}}, .sample = 40},
+    {"a modulated block", modulated_block, .leaf = {{3, {2, 3, 4}}, {2, {2, 12}}}, .arg = {4}},
+    {"gated_add", gated_add, .leaf = {{3, {2, 3, 5}}, {2, {2, 5}}, {3, {2, 3, 5}}}},
+    {"gated_add, many rows", gated_add,
+     .leaf = {{3, {2, 137, 20}}, {2, {2, 20}}, {3, {2, 137, 20}}}, .sample = 30},
+    {"gated_add of one thing twice", gated_by_itself, .leaf = {{3, {2, 3, 5}}, {2, {2, 5}}}},
+    {"patches", patches, .leaf = {{4, {2, 4, 6, 3}}}, .arg = {2}},
+    {"patches of a pixel", patches, .leaf = {{4, {2, 2, 3, 3}}}, .arg = {1}},
+    {"unpatch", unpatch, .leaf = {{3, {2, 6, 12}}}, .arg = {2, 4, 6}},
+    {"conv2d_transposed", conv_transposed, .leaf = {{4, {2, 3, 2, 3}}, {4, {2, 4, 4, 3}}, {1, {2}}},
+     .arg = {1}},
+    {"conv2d_transposed without overlap", conv_transposed,
+     .leaf = {{4, {2, 2, 3, 2}}, {4, {3, 2, 2, 2}}}},
     {"known_loss", known_loss, .leaf = {{3, {2, 3, 5}}}},
 };
 enum { CASES = sizeof cases / sizeof *cases };

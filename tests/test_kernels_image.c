@@ -33,276 +33,193 @@ START_TEST(silu_agrees_with_plain_c) {
 }
 END_TEST
 
-/* --- group norm ------------------------------------------------------------------------------ */
-
-enum { MAX_PIXELS = 9, PAD = MD_CHANNEL_PAD };
+enum { MAX_PIXELS = 9 };
 static const int pixels[] = {1, 4, MAX_PIXELS};
-static const float NORM_EPS = 1e-5f;
-
-/* A call, in memory of its own. */
-static md_group_norm_args norm_args(bench *b, int rows, int group, bool silu) {
-    int C = b->cols, stride = C + GAP, size = rows * stride, room = (C + PAD - 1) / PAD * PAD;
-    return (md_group_norm_args){.rows = rows,
-                                .C = C,
-                                .stride = stride,
-                                .group = group,
-                                .silu = silu,
-                                .eps = NORM_EPS,
-                                .x = filled(b, size, b->kind),
-                                .gain = filled(b, C, ORDINARY),
-                                .bias = filled(b, C, ORDINARY),
-                                .y = filled(b, size, ORDINARY),
-                                .mean = new_floats(b, C / group),
-                                .rstd = new_floats(b, C / group),
-                                .sums = (double *)new_floats(b, 4 * room),
-                                .factors = new_floats(b, 3 * room),
-                                .dy = filled(b, size, ORDINARY),
-                                .dx = filled(b, size, ORDINARY),
-                                .dgain = new_floats(b, C),
-                                .dbias = new_floats(b, C)};
-}
-
-/* The same call with results of its own. */
-static md_group_norm_args same_call(bench *b, const md_group_norm_args *a) {
-    int size = a->rows * a->stride;
-    md_group_norm_args t = *a;
-    t.y = copied(b, a->y, size), t.dy = copied(b, a->dy, size), t.dx = copied(b, a->dx, size);
-    t.mean = copied(b, a->mean, a->C / a->group), t.rstd = copied(b, a->rstd, a->C / a->group);
-    t.dgain = new_floats(b, a->C), t.dbias = new_floats(b, a->C);
-    return t;
-}
-
-/* Magnitudes that roundings of an element are in proportion to. */
-typedef struct norm_scale {
-    double n;    /* (|x| + |mean|) rstd: of the normalised value before the difference is taken */
-    double v;    /* of what goes into silu, whose slope is at most 1.1 */
-    double dv;   /* of its gradient: the slope's error is that of v, and eps times 1 + |v| */
-    double rstd; /* of its group */
-} norm_scale;
-
-static norm_scale scale_at(const md_group_norm_args *a, int r, int c) {
-    int at = r * a->stride + c, g = c / a->group;
-    norm_scale s = {.rstd = (double)a->rstd[g]};
-    s.n = (fabs((double)a->x[at]) + fabs((double)a->mean[g])) * s.rstd;
-    s.v = s.n * fabs((double)a->gain[c]) + fabs((double)a->bias[c]);
-    s.dv = fabs((double)a->dy[at]) * (1 + s.v);
-    return s;
-}
-
-static void check_norm(bench *b, int rows, int group, bool silu) {
-    md_group_norm_args a = norm_args(b, rows, group, silu), ref = same_call(b, &a);
-    const float *gap = copied(b, a.y, rows * a.stride);
-    b->k->group_norm(&a);
-    md_kernels_ref.group_norm(&ref);
-    for (int g = 0; g < a.C / group; g++) {
-        double mean = (double)ref.mean[g], rstd = (double)ref.rstd[g];
-        check_near(b, "mean", g, (double)a.mean[g], mean, 2 * EPS * fabs(mean));
-        check_near(b, "rstd", g, (double)a.rstd[g], rstd, 2 * EPS * rstd);
-    }
-    for (int i = 0; i < rows * a.stride; i++) {
-        int r = i / a.stride, c = i % a.stride;
-        bool inside = c < a.C;
-        double tolerance = inside ? 8 * EPS * scale_at(&ref, r, c).v + TINY : 0;
-        check_near(b, inside ? "y" : "gap of y", i, (double)a.y[i],
-                   (double)(inside ? ref.y[i] : gap[i]), tolerance);
-    }
-}
-
-/* Tolerances of what is summed up over pixels: of dbias, dgain, and their means over a group. */
-typedef struct norm_sums {
-    double bias, gain;
-} norm_sums;
-
-static norm_sums sums_over(const md_group_norm_args *before, int first, int end, bool gained) {
-    norm_sums s = {0};
-    for (int r = 0; r < before->rows; r++) {
-        for (int c = first; c < end; c++) {
-            norm_scale at = scale_at(before, r, c);
-            double weight = gained ? fabs((double)before->gain[c]) : 1;
-            s.bias += weight * at.dv;
-            s.gain += weight * at.dv * at.n;
-        }
-    }
-    return s;
-}
-
-/* `before`: the call with its dy still as it was. */
-static void check_input_gradient(bench *b, const md_group_norm_args *a,
-                                 const md_group_norm_args *ref, const md_group_norm_args *before) {
-    double count = (double)a->rows * a->group;
-    for (int i = 0; i < a->rows * a->stride; i++) {
-        int r = i / a->stride, c = i % a->stride, first = c / a->group * a->group;
-        if (c >= a->C) {
-            check_near(b, "gap of dx", i, (double)a->dx[i], (double)before->dx[i], 0);
-            continue;
-        }
-        norm_scale at = scale_at(before, r, c);
-        norm_sums all = sums_over(before, first, first + a->group, true);
-        double scale = fabs((double)a->gain[c]) * at.dv + all.bias / count;
-        scale = at.rstd * (scale + at.n * all.gain / count) + fabs((double)before->dx[i]);
-        check_near(b, "dx", i, (double)a->dx[i], (double)ref->dx[i], 16 * EPS * scale + TINY);
-    }
-}
-
-static void check_norm_backward(bench *b, int rows, int group, bool silu) {
-    md_group_norm_args before = norm_args(b, rows, group, silu);
-    md_kernels_ref.group_norm(&before);
-    for (int form = 0; form < 4; form++) { /* overwrites, adds, over dy, without dx */
-        md_group_norm_args a = same_call(b, &before), ref = same_call(b, &before);
-        a.add = ref.add = form == 1;
-        if (form == 2) a.dx = a.dy, memcpy(a.dy, before.dy, (size_t)rows * a.stride * sizeof *a.dy);
-        if (form == 3) a.dx = NULL;
-        b->k->group_norm_backward(&a);
-        md_kernels_ref.group_norm_backward(&ref);
-        for (int c = 0; c < a.C; c++) {
-            norm_sums s = sums_over(&before, c, c + 1, false);
-            check_near(b, "dbias", c, (double)a.dbias[c], (double)ref.dbias[c],
-                       8 * EPS * s.bias + TINY);
-            check_near(b, "dgain", c, (double)a.dgain[c], (double)ref.dgain[c],
-                       8 * EPS * s.gain + TINY);
-        }
-        if (form == 2) continue; /* its gaps are those of dy */
-        if (a.dx) check_input_gradient(b, &a, &ref, &before);
-    }
-}
-
-/* Groups of one channel, of all, and of the least divisor between. */
-static void over_groups(bench *b, void (*check)(bench *b, int rows, int group, bool silu)) {
-    int C = b->cols, least = 2;
-    while (least < C && C % least) least++;
-    md_arena_mark mark = md_arena_save(b->arena);
-    for (int i = 0; i < 3 * 3 * 2; i++) {
-        const int groups[] = {1, least < C ? least : C, C};
-        check(b, pixels[i / 6], groups[i / 2 % 3], i % 2);
-        md_arena_rewind(b->arena, mark);
-    }
-}
-
-static void check_norms(bench *b) {
-    over_groups(b, check_norm);
-}
-
-START_TEST(group_norm_agrees_with_plain_c) {
-    over_sets("group_norm", check_norms);
-}
-END_TEST
-
-static void check_norms_backward(bench *b) {
-    over_groups(b, check_norm_backward);
-}
-
-START_TEST(group_norm_backward_agrees_with_plain_c) {
-    over_sets("group_norm_backward", check_norms_backward);
-}
-END_TEST
-
-/* Far from zero a float's mean square says nothing about the variance. */
-static void check_offset(bench *b) {
-    if (b->kind != ORDINARY || b->cols < 2) return;
-    md_group_norm_args a = norm_args(b, MAX_PIXELS, b->cols, false), ref = same_call(b, &a);
-    float *x = copied(b, a.x, a.rows * a.stride);
-    for (int i = 0; i < a.rows * a.stride; i++) x[i] = 10000 + x[i] / 64;
-    a.x = ref.x = x;
-    b->k->group_norm(&a);
-    md_kernels_ref.group_norm(&ref);
-    /* Squares of 1e4 have 1e-16 of error each in double precision, variances are near 1e-4. */
-    double rstd = (double)ref.rstd[0];
-    check_near(b, "rstd", 0, (double)a.rstd[0], rstd, 1e-4 * rstd);
-}
-
-START_TEST(group_norm_measures_small_deviations_far_from_zero) {
-    over_sets("group_norm", check_offset);
-}
-END_TEST
-
-/* Three groups at once and one by one. */
-static void check_apart(bench *b) {
-    int group = b->cols, C = 3 * group;
-    b->cols = C;
-    md_group_norm_args a = norm_args(b, MAX_PIXELS, group, true);
-    b->cols = group;
-    md_group_norm_args whole = same_call(b, &a), parts = same_call(b, &a);
-    b->k->group_norm(&whole);
-    b->k->group_norm_backward(&whole);
-    for (int g = 0; g < 3; g++) {
-        md_group_norm_args one = parts;
-        int first = g * group;
-        one.C = group;
-        one.x += first, one.gain += first, one.bias += first, one.y += first, one.dy += first;
-        one.dx += first, one.dgain += first, one.dbias += first, one.mean += g, one.rstd += g;
-        b->k->group_norm(&one);
-        b->k->group_norm_backward(&one);
-    }
-    check_same(b, "y", parts.y, whole.y, (int64_t)a.rows * a.stride);
-    check_same(b, "dx", parts.dx, whole.dx, (int64_t)a.rows * a.stride);
-    check_same(b, "dgain", parts.dgain, whole.dgain, C);
-    check_same(b, "dbias", parts.dbias, whole.dbias, C);
-}
-
-START_TEST(a_group_has_the_same_bits_alone_and_beside_others) {
-    over_sets("group_norm", check_apart);
-}
-END_TEST
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
-static void check_rows(bench *b) {
+static void check_sum_rows(bench *b, int rows, const float *x, const float *y) {
     int C = b->cols, stride = C + GAP;
+    float *sum = new_floats(b, C);
+    b->k->sum_rows(rows, C, stride, x, y, sum);
+    for (int c = 0; c < C; c++) {
+        double exact = 0, scale = 0;
+        for (int r = 0; r < rows; r++) {
+            double v = (double)x[r * stride + c] * (y ? (double)y[r * stride + c] : 1);
+            exact += v;
+            scale += fabs(v);
+        }
+        check_near(b, "sum_rows", c, (double)sum[c], exact, 4 * EPS * scale + TINY);
+    }
+}
+
+static void check_rows(bench *b) {
+    int C = b->cols, most = MAX_PIXELS * (C + GAP);
+    const float *x = filled(b, most, b->kind), *other = filled(b, most, b->kind);
+    const float *by = filled(b, C, ORDINARY);
     for (int i = 0; i < 3; i++) {
-        int rows = pixels[i];
-        const float *x = filled(b, rows * C, b->kind), *bias = filled(b, C, b->kind);
-        float *y = new_floats(b, rows * C), *expected = new_floats(b, rows * C);
-        float *over = copied(b, x, rows * C), *sum = new_floats(b, C);
-        b->k->add_row(rows, C, x, bias, y);
-        b->k->add_row(rows, C, over, bias, over);
-        for (int e = 0; e < rows * C; e++) expected[e] = x[e] + bias[e % C];
-        check_same(b, "y of add_row", y, expected, rows * C); /* one operation: the same bits */
-        check_same(b, "y of add_row over x", over, expected, rows * C);
-        const float *wide = filled(b, rows * stride, b->kind);
-        b->k->sum_rows(rows, C, stride, wide, sum);
-        for (int c = 0; c < C; c++) {
-            double exact = 0, scale = 0;
-            for (int r = 0; r < rows; r++) {
-                exact += (double)wide[r * stride + c];
-                scale += fabs((double)wide[r * stride + c]);
+        int rows = pixels[i], n = rows * C;
+        float *y = new_floats(b, n), *sum = new_floats(b, n), *gated = new_floats(b, n);
+        float *over = copied(b, x, n);
+        for (int e = 0; e < n; e++) sum[e] = x[e] + by[e % C];
+        b->k->add_row(rows, C, x, by, y);
+        b->k->add_row(rows, C, over, by, over);
+        check_same(b, "y of add_row", y, sum, n); /* one operation: the same bits */
+        check_same(b, "y of add_row over x", over, sum, n);
+        check_sum_rows(b, rows, x, NULL);
+        check_sum_rows(b, rows, x, other);
+        for (int form = 0; form < 3; form++) { /* of x, without, over x */
+            const float *from = form == 1 ? NULL : form == 2 ? (over = copied(b, x, n)) : x;
+            float *to = form == 2 ? over : gated;
+            b->k->gate_rows(rows, C, from, by, other, to);
+            for (int e = 0; e < n; e++) {
+                double product = (double)by[e % C] * (double)other[e],
+                       sum_of = form == 1 ? 0 : (double)x[e];
+                check_near(b, "y of gate_rows", e, (double)to[e], sum_of + product,
+                           EPS * (fabs(sum_of) + fabs(product)) + TINY);
             }
-            check_near(b, "sum_rows", c, (double)sum[c], exact, 4 * EPS * scale);
         }
     }
 }
 
-START_TEST(sums_over_rows_agree_with_plain_c) {
-    over_sets("add_row, sum_rows", check_rows);
+START_TEST(sums_over_rows_and_of_rows_agree_with_plain_c) {
+    over_sets("add_row, sum_rows, gate_rows", check_rows);
+}
+END_TEST
+
+static void check_columns(bench *b) {
+    enum { ROWS_MOVED = 4 };
+    int cols = b->cols, from_stride = cols + GAP, to_stride = cols + 2 * GAP;
+    const float *from = filled(b, ROWS_MOVED * from_stride, b->kind);
+    const float *before = filled(b, ROWS_MOVED * to_stride, ORDINARY);
+    for (int add = 0; add < 2; add++) {
+        float *to = copied(b, before, ROWS_MOVED * to_stride);
+        float *expected = copied(b, before, ROWS_MOVED * to_stride);
+        for (int r = 0; r < ROWS_MOVED; r++) {
+            for (int c = 0; c < cols; c++) {
+                float *e = expected + r * to_stride + c;
+                *e = from[r * from_stride + c] + (add ? *e : 0);
+            }
+        }
+        b->k->columns(&(md_columns_args){.rows = ROWS_MOVED,
+                                         .cols = cols,
+                                         .from_stride = from_stride,
+                                         .to_stride = to_stride,
+                                         .from = from,
+                                         .to = to,
+                                         .add = add});
+        check_same(b, "columns", to, expected, ROWS_MOVED * to_stride);
+    }
+}
+
+START_TEST(columns_move_and_their_neighbours_stay) {
+    over_sets("columns", check_columns);
+}
+END_TEST
+
+/* --- modulated norm -------------------------------------------------------------------------- */
+
+static md_modulated_norm_args modulated_args(bench *b) {
+    int C = b->cols, size = ROWS * C;
+    return (md_modulated_norm_args){.rows = ROWS,
+                                    .C = C,
+                                    .eps = 1e-5f,
+                                    .x = filled(b, size, b->kind),
+                                    .scale = filled(b, C, ORDINARY),
+                                    .shift = filled(b, C, ORDINARY),
+                                    .y = new_floats(b, size),
+                                    .mean = new_floats(b, ROWS),
+                                    .rstd = new_floats(b, ROWS),
+                                    .dy = filled(b, size, ORDINARY)};
+}
+
+/* (|x| + |mean|) rstd, what a normalised value is before the difference is taken. */
+static double size_of_normal(const md_modulated_norm_args *a, int i) {
+    int r = i / a->C;
+    return (fabs((double)a->x[i]) + fabs((double)a->mean[r])) * (double)a->rstd[r];
+}
+
+static void check_modulated(bench *b) {
+    md_modulated_norm_args a = modulated_args(b), ref = a;
+    int C = a.C, size = ROWS * C;
+    ref.y = new_floats(b, size), ref.mean = new_floats(b, ROWS), ref.rstd = new_floats(b, ROWS);
+    b->k->modulated_norm(&a);
+    md_kernels_ref.modulated_norm(&ref);
+    for (int r = 0; r < ROWS; r++) {
+        double mean = 0;
+        for (int c = 0; c < C; c++) mean += fabs((double)a.x[r * C + c]) / C;
+        check_near(b, "mean", r, (double)a.mean[r], (double)ref.mean[r], (C + 2) * EPS * mean);
+        /* A mean off by d moves the variance by d^2 alone. */
+        check_near(b, "rstd", r, (double)a.rstd[r], (double)ref.rstd[r],
+                   (C + 8) * EPS * (double)ref.rstd[r]);
+    }
+    for (int i = 0; i < size; i++) {
+        double moved = (1 + fabs((double)a.scale[i % C])) * size_of_normal(&ref, i);
+        check_near(b, "y", i, (double)a.y[i], (double)ref.y[i],
+                   (C + 8) * EPS * (moved + fabs((double)a.shift[i % C])) + TINY);
+    }
+}
+
+START_TEST(modulated_norm_agrees_with_plain_c) {
+    over_sets("modulated_norm", check_modulated);
+}
+END_TEST
+
+/* Of the call `a` as it was before, from x, dy and dx0. */
+static void check_modulated_dx(bench *b, const md_modulated_norm_args *a,
+                               const md_modulated_norm_args *call,
+                               const md_modulated_norm_args *ref, const float *dx0) {
+    int C = a->C;
+    for (int i = 0; i < ROWS * C; i++) {
+        double plain = 0, slant = 0, n = size_of_normal(a, i);
+        for (int c = 0, at0 = i / C * C; c < C; c++) {
+            double g = fabs((double)a->dy[at0 + c]) * (1 + fabs((double)a->scale[c]));
+            plain += g / C, slant += g * size_of_normal(a, at0 + c) / C;
+        }
+        double g = fabs((double)a->dy[i]) * (1 + fabs((double)a->scale[i % C]));
+        double scale = (double)a->rstd[i / C] * (g + plain + n * slant);
+        check_near(b, "dx", i, (double)call->dx[i], (double)ref->dx[i],
+                   (C + 8) * EPS * (scale + fabs((double)dx0[i])) + TINY);
+    }
+}
+
+static void check_modulated_backward(bench *b) {
+    md_modulated_norm_args a = modulated_args(b);
+    int C = a.C, size = ROWS * C;
+    const float *dx0 = filled(b, size, ORDINARY), *moves = filled(b, 2 * C, ORDINARY);
+    md_kernels_ref.modulated_norm(&a);
+    for (int form = 0; form < 4;
+         form++) { /* overwrites, adds, over dy, only dx or only the others */
+        md_modulated_norm_args ref = a;
+        a.add = ref.add = form == 1;
+        a.dx = form == 3 ? NULL : copied(b, dx0, size), ref.dx = copied(b, dx0, size);
+        float *d = copied(b, moves, 2 * C), *d_ref = copied(b, moves, 2 * C);
+        a.dscale = d, a.dshift = form == 2 ? NULL : d + C;
+        ref.dscale = d_ref, ref.dshift = d_ref + C;
+        md_modulated_norm_args call = a;
+        if (form == 2) call.dy = call.dx = copied(b, a.dy, size);
+        b->k->modulated_norm_backward(&call);
+        md_kernels_ref.modulated_norm_backward(&ref);
+        if (call.dx) check_modulated_dx(b, &a, &call, &ref, dx0);
+        for (int c = 0; c < C; c++) {
+            double scale = fabs((double)moves[c]), shift = fabs((double)moves[C + c]);
+            for (int i = c; i < size; i += C) {
+                shift += fabs((double)a.dy[i]);
+                scale += fabs((double)a.dy[i]) * size_of_normal(&a, i);
+            }
+            check_near(b, "dscale", c, (double)d[c], (double)d_ref[c], 8 * EPS * scale + TINY);
+            check_near(b, "dshift", c, (double)d[C + c], (double)(form == 2 ? moves : d_ref)[C + c],
+                       form == 2 ? 0 : 8 * EPS * shift);
+        }
+    }
+}
+
+START_TEST(modulated_norm_backward_agrees_with_plain_c) {
+    over_sets("modulated_norm_backward", check_modulated_backward);
 }
 END_TEST
 
 /* --- NaN ------------------------------------------------------------------------------------- */
-
-/* NaN where `reached`, and only there. */
-static void check_reach(const bench *b, const char *what, const float *x, int i, bool reached) {
-    if (isnan(x[i]) == reached) return;
-    ck_abort_msg("'%s' kernels, %d columns: %s[%d] is %g", b->k->name, b->cols, what, i,
-                 (double)x[i]);
-}
-
-static void nan_in_norm(bench *b, int place) {
-    int group = b->cols % 3 ? 1 : b->cols / 3;
-    for (int form = 0; form < 2; form++) { /* in x, in dy */
-        md_group_norm_args a = norm_args(b, 2, group, true);
-        float *x = copied(b, a.x, 2 * a.stride);
-        *(form ? a.dy + place : x + place) = NAN;
-        a.x = x;
-        b->k->group_norm(&a);
-        b->k->group_norm_backward(&a);
-        for (int i = 0; i < 2 * a.stride; i++) {
-            bool same_group = i % a.stride / group == place / group;
-            if (i % a.stride >= a.C) continue;
-            check_reach(b, "y", a.y, i, !form && same_group);
-            check_reach(b, "dx", a.dx, i, same_group);
-        }
-        check_reach(b, "dgain", a.dgain, place, true);
-    }
-}
 
 static void nan_in_flat(bench *b, int place) {
     int n = b->cols;
@@ -316,10 +233,29 @@ static void nan_in_flat(bench *b, int place) {
         check_reach(b, "dx of silu", dx, i, i == place);
     }
     b->k->add_row(1, n, x, bad, y);
-    b->k->sum_rows(1, n, n, bad, dx);
+    b->k->sum_rows(1, n, n, bad, x, dx);
     for (int i = 0; i < n; i++) {
         check_reach(b, "add_row", y, i, i == place);
         check_reach(b, "sum_rows", dx, i, i == place);
+    }
+    b->k->gate_rows(1, n, NULL, x, bad, y);
+    for (int i = 0; i < n; i++) check_reach(b, "gate_rows", y, i, i == place);
+}
+
+static void nan_in_modulated(bench *b, int place) {
+    for (int form = 0; form < 2; form++) { /* in x, in dy */
+        md_modulated_norm_args a = modulated_args(b);
+        int size = ROWS * a.C, row = a.C + place;
+        float *x = copied(b, a.x, size), *dy = copied(b, a.dy, size);
+        a.dx = new_floats(b, size);
+        (form ? dy : x)[row] = NAN;
+        a.x = x, a.dy = dy;
+        b->k->modulated_norm(&a);
+        b->k->modulated_norm_backward(&a);
+        for (int i = 0; i < size; i++) {
+            check_reach(b, "y of modulated_norm", a.y, i, !form && i / a.C == 1);
+            check_reach(b, "dx of modulated_norm", a.dx, i, i / a.C == 1);
+        }
     }
 }
 
@@ -327,13 +263,13 @@ static void nan_at_every_place(bench *b) {
     md_arena_mark mark = md_arena_save(b->arena);
     if (b->kind != ORDINARY) return;
     for (int place = 0; place < b->cols; place++) {
-        nan_in_norm(b, place);
         nan_in_flat(b, place);
+        nan_in_modulated(b, place);
         md_arena_rewind(b->arena, mark);
     }
 }
 
-START_TEST(a_nan_stays_in_its_channel_or_group) {
+START_TEST(a_nan_stays_in_its_channel_or_row) {
     over_sets("NaN", nan_at_every_place);
 }
 END_TEST
@@ -341,12 +277,11 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("kernels of images");
     suite_case(s, silu_agrees_with_plain_c);
-    suite_case(s, group_norm_agrees_with_plain_c);
-    suite_case(s, group_norm_backward_agrees_with_plain_c);
-    suite_case(s, group_norm_measures_small_deviations_far_from_zero);
-    suite_case(s, a_group_has_the_same_bits_alone_and_beside_others);
-    suite_case(s, sums_over_rows_agree_with_plain_c);
-    suite_case(s, a_nan_stays_in_its_channel_or_group);
+    suite_case(s, sums_over_rows_and_of_rows_agree_with_plain_c);
+    suite_case(s, columns_move_and_their_neighbours_stay);
+    suite_case(s, modulated_norm_agrees_with_plain_c);
+    suite_case(s, modulated_norm_backward_agrees_with_plain_c);
+    suite_case(s, a_nan_stays_in_its_channel_or_row);
     name_skipped_sets();
     return suite_run(s);
 }

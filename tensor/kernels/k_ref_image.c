@@ -110,10 +110,62 @@ void md_ref_add_row(int rows, int C, const md_real *x, const md_real *b, md_real
     }
 }
 
-void md_ref_sum_rows(int rows, int C, int stride, const md_real *x, md_real *sum) {
+void md_ref_sum_rows(int rows, int C, int stride, const md_real *x, const md_real *y,
+                     md_real *sum) {
     for (int c = 0; c < C; c++) {
         double exact = 0;
-        for (int r = 0; r < rows; r++) exact += (double)x[(int64_t)r * stride + c];
+        for (int r = 0; r < rows; r++) {
+            int64_t at = (int64_t)r * stride + c;
+            exact += (double)x[at] * (y ? (double)y[at] : 1);
+        }
         sum[c] = (md_real)exact;
+    }
+}
+
+void md_ref_gate_rows(int rows, int C, const md_real *x, const md_real *gate, const md_real *branch,
+                      md_real *y) {
+    for (int64_t i = 0; i < (int64_t)rows * C; i++) y[i] = (x ? x[i] : 0) + gate[i % C] * branch[i];
+}
+
+void md_ref_modulated_norm(const md_modulated_norm_args *a) {
+    for (int r = 0; r < a->rows; r++) {
+        const md_real *x = a->x + (int64_t)r * a->C;
+        md_real *y = a->y + (int64_t)r * a->C;
+        double mean = 0, square = 0;
+        for (int c = 0; c < a->C; c++) mean += (double)x[c] / a->C;
+        for (int c = 0; c < a->C; c++) square += ((double)x[c] - mean) * ((double)x[c] - mean);
+        a->mean[r] = (md_real)mean;
+        a->rstd[r] = (md_real)(1 / sqrt(square / a->C + (double)a->eps));
+        for (int c = 0; c < a->C; c++)
+            y[c] = (x[c] - a->mean[r]) * a->rstd[r] * (1 + a->scale[c]) + a->shift[c];
+    }
+}
+
+/* With g = dy (1 + scale): dx = rstd (g - mean(g) - n mean(g n)), dscale += dy n, dshift += dy. */
+void md_ref_modulated_norm_backward(const md_modulated_norm_args *a) {
+    for (int r = 0; r < a->rows; r++) {
+        const int64_t start = (int64_t)r * a->C;
+        const md_real *x = a->x + start, *dy = a->dy + start;
+        md_real plain = 0, slant = 0, rstd = a->rstd[r];
+        for (int c = 0; c < a->C; c++) {
+            md_real n = (x[c] - a->mean[r]) * rstd, g = dy[c] * (1 + a->scale[c]);
+            plain += g / (md_real)a->C;
+            slant += g * n / (md_real)a->C;
+            if (a->dscale) a->dscale[c] += dy[c] * n;
+            if (a->dshift) a->dshift[c] += dy[c];
+        }
+        for (int c = 0; a->dx && c < a->C; c++) {
+            md_real n = (x[c] - a->mean[r]) * rstd, g = dy[c] * (1 + a->scale[c]);
+            md_real d = rstd * (g - plain - n * slant);
+            a->dx[start + c] = a->add ? a->dx[start + c] + d : d;
+        }
+    }
+}
+
+void md_ref_columns(const md_columns_args *a) {
+    const md_real *from = a->from;
+    md_real *to = a->to;
+    for (int r = 0; r < a->rows; r++, from += a->from_stride, to += a->to_stride) {
+        for (int c = 0; c < a->cols; c++) to[c] = a->add ? to[c] + from[c] : from[c];
     }
 }

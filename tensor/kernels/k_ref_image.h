@@ -9,6 +9,11 @@ void md_ref_silu_backward(int64_t n, const md_real *x, const md_real *dy, bool a
 void md_ref_group_norm(const md_group_norm_args *a);
 void md_ref_group_norm_backward(const md_group_norm_args *a);
 void md_ref_add_row(int rows, int C, const md_real *x, const md_real *b, md_real *y);
-void md_ref_sum_rows(int rows, int C, int stride, const md_real *x, md_real *sum);
+void md_ref_sum_rows(int rows, int C, int stride, const md_real *x, const md_real *y, md_real *sum);
+void md_ref_gate_rows(int rows, int C, const md_real *x, const md_real *gate, const md_real *branch,
+                      md_real *y);
+void md_ref_modulated_norm(const md_modulated_norm_args *a);
+void md_ref_modulated_norm_backward(const md_modulated_norm_args *a);
+void md_ref_columns(const md_columns_args *a);
 
 #endif
