@@ -346,6 +346,7 @@ START_TEST(spacings_visit_the_levels_of_the_papers) {
         {MD_SPACING_LINSPACE, 10, {999, 888, 777, 666, 555, 444, 333, 222, 111, 0}},
         {MD_SPACING_TRAILING, 10, {999, 899, 799, 699, 599, 499, 399, 299, 199, 99}},
         {MD_SPACING_TRAILING, 13, {999, 922, 845, 768, 691, 614, 537, 461, 384, 307, 230, 153, 76}},
+        {MD_SPACING_LEADING, 13, {912, 836, 760, 684, 608, 532, 456, 380, 304, 228, 152, 76, 0}},
         {MD_SPACING_LEADING, 3, {666, 333, 0}},
         {MD_SPACING_LINSPACE, 3, {999, 500, 0}}, /* 499.5: to even */
         {MD_SPACING_LINSPACE, 1, {999}},
@@ -418,6 +419,11 @@ START_TEST(impossible_spacings_are_refused) {
                  "expected at most 100000");
     assert_fails(md_gaussian_spacing(&flow, MD_SPACING_LEADING, 50, &level, &err), MDLM_USAGE,
                  "expected 'linspace' or 'trailing'");
+    md_gaussian_release(&flow);
+    flow = kind(8); /* all levels are none left out */
+    md_level three[3];
+    assert_ok(md_gaussian_spacing(&flow, MD_SPACING_LEADING, 2, three, &err));
+    ck_assert(three[0].noise == 1 && three[1].noise == .5);
     md_gaussian_release(&p);
     md_gaussian_release(&flow);
 }

@@ -145,6 +145,11 @@ START_TEST(decoder_gives_probabilities) {
         }
     }
     ck_assert_double_eq_tol(md_decoder_bits(-1, 1, -10), 12 * log2(10), 1e-9); /* the floor */
+    for (int side = -1; side <= 1; side += 2) { /* far out, about 2e-12: both tails alike */
+        double bits = md_decoder_bits(side * .1, side * -.39, -5.3);
+        ck_assert_double_eq_tol(bits, md_decoder_bits(.1, -.39, -5.3), 1e-9);
+        ck_assert(bits > 36 && bits < 39.5);
+    }
     ck_assert(isnan(md_decoder_bits(0, NAN, 0)));
 }
 END_TEST

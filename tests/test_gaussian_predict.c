@@ -166,6 +166,13 @@ START_TEST(dynamic_thresholding_divides_by_the_quantile) {
 }
 END_TEST
 
+START_TEST(a_quantile_is_exact_to_the_last_bit) {
+    float above = nextafterf(1.5F, 2), x[3] = {above, 1.5F, 3};
+    md_clip_x0_apply(&(md_clip_x0){.on = true, .quantile = .5, .most = 9}, x, 3);
+    ck_assert(x[0] == 1 && x[1] < 1 && x[2] == 1);
+}
+END_TEST
+
 START_TEST(images_in_range_are_left_alone) {
     float x[3] = {-1, .25F, 1}, y[3];
     memcpy(y, x, sizeof x);
@@ -213,6 +220,7 @@ int main(void) {
     suite_case(s, edm_scales_are_those_of_its_table);
     suite_case(s, an_output_splits_into_prediction_and_variance);
     suite_case(s, dynamic_thresholding_divides_by_the_quantile);
+    suite_case(s, a_quantile_is_exact_to_the_last_bit);
     suite_case(s, images_in_range_are_left_alone);
     suite_case(s, a_clipped_guess_keeps_x_together);
     return suite_run(s);
