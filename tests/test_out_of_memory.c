@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "corpora/quality.h"
+#include "diffusion/gaussian_bound.h"
+#include "diffusion/gaussian_times.h"
 #include "model/lora.h"
 #include "sampler/draw.h"
 #include "tensor/ops.h"
@@ -162,6 +164,23 @@ static mdlm_status make_drawer(mdlm_error *err) {
     md_drawer *made = md_drawer_new(V, MASK, &options, err);
     md_drawer_free(made);
     return made ? MDLM_OK : err->status;
+}
+
+/* A process, its draws in training and its bound. */
+static mdlm_status make_gaussian(mdlm_error *err) {
+    const md_image_denoiser d = {.shape = {28, 28, 1}, .outputs = 2};
+    md_gaussian p = {0};
+    md_times times = {0};
+    md_bound *bound = NULL;
+    MD_TRY(md_gaussian_init(
+        &p, &(md_gaussian_options){.timesteps = 1000, .variance = MD_VARIANCE_LEARNED}, err));
+    mdlm_status status = md_times_init(&times, MD_TIMES_LOSS_AWARE, p.T, err);
+    if (status == MDLM_OK)
+        status = md_bound_new(&p, &d, &(md_bound_options){.steps = 9, .batch = 400}, &bound, err);
+    md_bound_free(bound);
+    md_times_release(&times);
+    md_gaussian_release(&p);
+    return status;
 }
 
 /* From an expression to what may stand on a canvas. */
@@ -384,6 +403,7 @@ START_TEST(constructors_say_so_and_leave_nothing) {
     fail_in_turn(make_muon, 12);
     fail_in_turn(make_drawer, 8);
     fail_in_turn(make_text_batch, 8);
+    fail_in_turn(make_gaussian, 7);
     fail_in_turn(make_fitting, 30);
     fail_in_turn(make_adapters, 8);
 }
