@@ -87,8 +87,12 @@ mdlm_status md_cli_command_line(const md_cli *cli, md_buffer *out, mdlm_error *e
     return MDLM_OK;
 }
 
+const char *md_cli_default_run(const md_cli *cli) {
+    return cli->command->of_images ? MD_CLI_DEFAULT_IMAGE_RUN : MD_CLI_DEFAULT_RUN;
+}
+
 mdlm_status md_cli_run_flag(const md_cli *cli, md_buffer *out, mdlm_error *err) {
-    if (strcmp(cli->run, MD_CLI_DEFAULT_RUN) == 0) return MDLM_OK;
+    if (strcmp(cli->run, md_cli_default_run(cli)) == 0) return MDLM_OK;
     MD_TRY(md_buffer_text(out, " --run ", err));
     return md_cli_quote(out, cli->run, err);
 }

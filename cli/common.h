@@ -23,6 +23,7 @@
 #include "tokenizer/tokenizer.h"
 
 #define MD_CLI_DEFAULT_RUN "mdlm-run"
+#define MD_CLI_DEFAULT_IMAGE_RUN "mdlm-image-run"
 
 #define MD_CLI_MODEL_OPTIONS(X) \
     X(TEXT, model, "", 0, 0, "run folder or Hugging Face model folder; empty: the run") \
@@ -32,7 +33,8 @@
     X(CHOICE, dtype, "f32", 0, 0, "f32|bf16|q8_0: operands of matrix products; sums stay f32")
 
 #define MD_CLI_COMMON_OPTIONS(X) \
-    X(TEXT, run, "", 0, 0, "run folder; empty: " MD_CLI_DEFAULT_RUN) \
+    X(TEXT, run, "", 0, 0, \
+      "run folder; empty: " MD_CLI_DEFAULT_RUN ", of images " MD_CLI_DEFAULT_IMAGE_RUN) \
     X(INT, seed, 1, 0, 9007199254740991, "the same seed gives the same result") \
     X(INT, threads, 0, 1, 1024, "threads; every processor if not given") \
     X(TEXT, kernels, "", 0, 0, "kernels (see mdlm info); empty: $MDLM_KERNELS, or the best") \
@@ -70,6 +72,7 @@ typedef struct md_command {
     const md_cli_section *sections; /* may be NULL */
     const md_option_alias *aliases; /* may be NULL */
     bool has_model;                 /* takes -m/--model */
+    bool of_images;                 /* its default run is that of images */
     size_t min_positional, max_positional;
     mdlm_status (*run)(md_cli *cli, mdlm_error *err);
 } md_command;
@@ -105,6 +108,8 @@ const char *md_cli_defaulted(const md_cli *cli, const char *name);
 mdlm_status md_cli_quote(md_buffer *out, const char *word, mdlm_error *err);
 /* Appends the command line as it can be typed again. */
 mdlm_status md_cli_command_line(const md_cli *cli, md_buffer *out, mdlm_error *err);
+/* Where the command's run is when nobody says. */
+const char *md_cli_default_run(const md_cli *cli);
 /* " --run DIR", or nothing for the default run: the tail of a command to type next. */
 mdlm_status md_cli_run_flag(const md_cli *cli, md_buffer *out, mdlm_error *err);
 

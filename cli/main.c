@@ -44,7 +44,7 @@ static mdlm_status print_version(mdlm_error *err) {
 static mdlm_status print_overview(mdlm_error *err) {
     MD_TRY(md_cli_print(err, "%s", overview));
     for (int i = 0; i < COMMANDS; i++) {
-        MD_TRY(md_cli_print(err, "  %-10s %s\n", commands[i]->name, commands[i]->summary));
+        MD_TRY(md_cli_print(err, "  %-14s %s\n", commands[i]->name, commands[i]->summary));
     }
     return md_cli_print(err, "\nmdlm COMMAND --help shows the options of a command, mdlm --version "
                              "the version.\n");
@@ -162,7 +162,7 @@ static void settle(md_cli *cli) {
     cli->kernels = kernels && *kernels ? kernels : NULL;
     cli->threads = (int)cli->common.threads;
     if (cli->threads < 1) cli->threads = md_pool_default_threads();
-    cli->run = *cli->common.run ? cli->common.run : MD_CLI_DEFAULT_RUN;
+    cli->run = *cli->common.run ? cli->common.run : md_cli_default_run(cli);
     cli->model = *cli->common.model ? cli->common.model : cli->run;
 }
 
