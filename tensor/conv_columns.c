@@ -110,7 +110,7 @@ bool md_conv_columns_forward(md_conv_job *j) {
     const md_conv_shape *s = &j->shape;
     int taps = md_conv_taps(s);
     md_pack pack = {.trans = true, .n = s->M, .k = taps, .b = j->w, .ldb = taps};
-    j->packed = md_tape_pack(j->tape, 0, pack);
+    if (!j->packed) j->packed = md_tape_pack(j->tape, 0, pack);
     if (!j->packed || !reserve(j)) return false;
     md_tape_parallel(j->tape, "conv", s->B * tiles_of(s), forward_tile, j);
     return true;

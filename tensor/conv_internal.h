@@ -42,7 +42,7 @@ typedef struct md_conv_job {
     bool add_dx;
     md_real *partial; /* [chunks, M * taps]: gradients of w by images of a chunk */
     int chunks;
-    const void *packed; /* weights */
+    const void *packed; /* filters: forward those of md_tensor.packed, where there are */
 } md_conv_job;
 
 /* Images of a chunk: gradients of weights are sums over a chunk's images, and chunks are added up

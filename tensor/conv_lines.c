@@ -147,7 +147,7 @@ bool md_conv_lines_forward(md_conv_job *j) {
     int taps = md_conv_taps(s);
     if (!even(j->k, s->C)) return md_conv_columns_forward(j);
     md_pack pack = {.trans = true, .n = s->M, .k = taps, .b = j->w, .ldb = taps};
-    j->packed = md_tape_pack(j->tape, 0, pack);
+    if (!j->packed) j->packed = md_tape_pack(j->tape, 0, pack);
     int64_t room = room_for(lines_seen(s, band_lines(s)), lines_seen(s, s->Xo), s->C, j->k);
     if (!j->packed || !md_tape_reserve(j->tape, room)) return false;
     md_tape_parallel(j->tape, "conv", (int64_t)s->B * bands_of(s), forward_band, j);

@@ -151,6 +151,7 @@ md_tensor *md_conv2d(md_tape *tape, md_tensor *x, md_tensor *w, md_conv how) {
                      .shape = s,
                      .x = x->data,
                      .w = w->data,
+                     .packed = w->packed,
                      .bias = bias ? bias->data : NULL,
                      .bias_each = bias && bias->rank == 2,
                      .residual = residual ? residual->data : NULL,
