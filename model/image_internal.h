@@ -19,7 +19,7 @@ typedef struct md_backbone {
     md_tensor *(*forward)(const void *net, md_tape *tape, md_tensor *x,
                           const md_image_condition *given, const md_image_pass *pass);
 } md_backbone;
-extern const md_backbone md_backbone_unet;
+extern const md_backbone md_backbone_unet, md_backbone_dit;
 
 struct md_image_model {
     md_image_config config;

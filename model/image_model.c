@@ -8,12 +8,10 @@
 
 mdlm_status md_image_model_new(const md_image_config *config, bool gradients, md_image_model **out,
                                mdlm_error *err) {
-    static const md_backbone *const backbones[] = {&md_backbone_unet, NULL};
+    static const md_backbone *const backbones[] = {&md_backbone_unet, &md_backbone_dit};
     mdlm_status status = MDLM_RUNTIME;
     md_builder b;
     MD_TRY(md_image_config_check(config, err));
-    if (!backbones[config->backbone])
-        return md_fail(err, MDLM_USAGE, "--backbone dit is not there yet");
     md_image_model *model = md_alloc(1, sizeof *model, err);
     if (!model) return MDLM_RUNTIME;
     model->config = *config;

@@ -44,7 +44,8 @@ md_tensor *md_build_tensor(md_builder *b, const char *name, int rank, const int6
     snprintf(full, sizeof full, "%s%s%s", b->scope, *b->scope ? "." : "", name);
     b->status = remember(b, init);
     if (b->status != MDLM_OK) return NULL;
-    unsigned flags = rank > 1 ? MD_PARAM_DECAY : 0;
+    unsigned flags = 0;
+    if (rank > 1) flags = b->edge ? MD_PARAM_DECAY : MD_PARAM_DECAY | MD_PARAM_ORTHOGONAL;
     md_tensor *t = md_params_add(b->params, full, rank, dim, flags, b->err);
     if (!t) b->status = MDLM_RUNTIME;
     return t;
@@ -121,7 +122,7 @@ md_tensor *md_run_linear(md_tape *tape, const md_linear_layer *layer, md_tensor 
 }
 
 md_tensor *md_run_conv(md_tape *tape, const md_conv_layer *layer, md_tensor *x, md_conv how) {
-    how.bias = layer->bias;
+    if (!how.bias) how.bias = layer->bias;
     return md_conv2d(tape, x, layer->w, how);
 }
 
@@ -134,12 +135,16 @@ md_tensor *md_run_norm(md_tape *tape, const md_norm_layer *layer, md_tensor *x, 
 
 md_embedder md_build_embedder(md_builder *b, int frequencies, int out, int classes) {
     md_embedder e = {.frequencies = frequencies};
+    const int64_t dim[2] = {classes + 1, out};
     md_builder_scope(b, "time_embedding");
+    b->edge = true;
     e.first = md_build_linear(b, "linear_1", frequencies, out, MD_INIT_FAN_IN);
+    b->edge = false;
     e.second = md_build_linear(b, "linear_2", out, out, MD_INIT_FAN_IN);
     md_builder_scope(b, "class_embedding");
-    const int64_t dim[2] = {classes + 1, out};
+    b->edge = true;
     if (classes > 0) e.classes = md_build_tensor(b, "weight", 2, dim, MD_INIT_SMALL);
+    b->edge = false;
     return e;
 }
 

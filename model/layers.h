@@ -31,6 +31,8 @@ typedef struct md_builder {
     mdlm_error *err;
     mdlm_status status;  /* of the first failure */
     char scope[96];      /* put before names */
+    bool edge;           /* what is built now lies at an end of the network: images, times and
+                            labels come in, predictions go out (MD_PARAM_ORTHOGONAL is not for it) */
     unsigned char *init; /* md_init_kind of each parameter */
     int capacity;
 } md_builder;
@@ -74,7 +76,7 @@ void md_layers_init(md_params *params, const unsigned char *init, uint64_t seed)
 
 /* y = w x (+ bias) (+ residual). */
 md_tensor *md_run_linear(md_tape *tape, const md_linear_layer *layer, md_tensor *x);
-/* `how` without its bias. */
+/* `how` without its bias, or with one of each image [B, M] in the place of the layer's. */
 md_tensor *md_run_conv(md_tape *tape, const md_conv_layer *layer, md_tensor *x, md_conv how);
 /* In groups of 8, with eps 1e-5 as PyTorch's. */
 enum { MD_NORM_GROUPS = 8 };

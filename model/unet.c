@@ -121,13 +121,16 @@ static void *build(const md_image_config *c, md_builder *b, mdlm_error *err) {
     n->up = n->down + units;
     n->embedder = md_build_embedder(b, c->base, 4 * c->base, c->classes);
     md_builder_scope(b, "%s", "");
+    b->edge = true;
     n->in = md_build_conv(b, "conv_in", (md_conv_size){c->shape.C, c->base, 3}, MD_INIT_FAN_IN);
+    b->edge = false;
     build_down(n, b);
     build_middle(n, b);
     build_up(n, b);
     md_builder_scope(b, "%s", "");
     n->out_norm = md_build_norm(b, "conv_norm_out", n->up[units - 1].C);
     const md_conv_size last = {n->up[units - 1].C, md_image_config_outputs(c), 3};
+    b->edge = true;
     n->out = md_build_conv(b, "conv_out", last, MD_INIT_ZERO);
     return n;
 }

@@ -19,11 +19,10 @@ md_tensor *md_run_res_block(md_tape *tape, const md_res_block *r, const md_image
                             md_tensor *x) {
     md_tensor *t = md_run_linear(tape, &r->time, pass->condition);
     if (t) t = md_reshape(tape, t, 2, (int64_t[]){t->dim[0], t->dim[2]});
-    /* The embedding is the same on all pixels of an image: a bias of its own. */
-    md_conv first = SAME;
+    md_conv first = SAME; /* the same on all pixels of an image: a bias of its own */
     first.bias = md_add_channels(tape, t, r->conv1.bias);
-    md_tensor *h = md_run_norm(tape, &r->norm1, x, true);
-    h = first.bias ? md_conv2d(tape, h, r->conv1.w, first) : NULL;
+    if (!first.bias) return NULL;
+    md_tensor *h = md_run_conv(tape, &r->conv1, md_run_norm(tape, &r->norm1, x, true), first);
     h = md_dropout(tape, md_run_norm(tape, &r->norm2, h, true), pass->dropout);
     md_conv last = SAME;
     last.residual = r->shortcut.w ? md_run_conv(tape, &r->shortcut, x, POINT) : x;

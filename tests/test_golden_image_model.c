@@ -40,6 +40,15 @@ static const variant variants[] = {
       .mults = {2, {1, 2}},
       .res_blocks = 1,
       .attn = {1, {4}}}},
+    {"dit",
+     {.backbone = MD_BACKBONE_DIT,
+      .shape = {.Y = 4, .X = 6, .C = 1},
+      .classes = CLASSES,
+      .patch = 2,
+      .layers = 2,
+      .dim = 16,
+      .heads = 2,
+      .ff = 12}},
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };
 

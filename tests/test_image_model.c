@@ -18,6 +18,16 @@ static const md_image_config unet = {.backbone = MD_BACKBONE_UNET,
                                      .res_blocks = 1,
                                      .attn = {1, {6}}};
 
+static const md_image_config dit = {.backbone = MD_BACKBONE_DIT,
+                                    .shape = {.Y = 8, .X = 12, .C = 1},
+                                    .learned_variance = true,
+                                    .classes = 2,
+                                    .patch = 2,
+                                    .layers = 2,
+                                    .dim = 32,
+                                    .heads = 4,
+                                    .ff = 48};
+
 enum { MAX_VALUES = 1 << 14 };
 
 typedef struct fixture {
@@ -83,7 +93,7 @@ static void predict(fixture *f, int first, int B, float *out) {
 /* --- how they begin --------------------------------------------------------------------------- */
 
 START_TEST(a_network_begins_by_predicting_zero) {
-    const md_image_config *const list[] = {&unet, &unet};
+    const md_image_config *const list[] = {&unet, &dit};
     for (int i = 0; i < 2; i++) {
         fixture f;
         float out[MAX_VALUES];
@@ -140,6 +150,7 @@ START_TEST(a_prediction_depends_on_no_other_image_and_on_no_thread) {
     md_kernels kernels;
     for (int set = 0; next_kernels(&set, "f32", &kernels);) {
         check_independence(&unet, kernels.name);
+        check_independence(&dit, kernels.name);
     }
 }
 END_TEST
@@ -174,7 +185,7 @@ static double difference(const float *a, const float *b, int64_t count) {
 }
 
 START_TEST(time_and_label_matter) {
-    const md_image_config *const list[] = {&unet, &unet};
+    const md_image_config *const list[] = {&unet, &dit};
     for (int i = 0; i < 2; i++) {
         fixture f;
         mdlm_error err = {0};
@@ -261,7 +272,7 @@ static char *save(fixture *f, const char *name) {
 }
 
 START_TEST(a_network_survives_its_files) {
-    const md_image_config *const list[] = {&unet, &unet};
+    const md_image_config *const list[] = {&unet, &dit};
     for (int i = 0; i < 2; i++) {
         fixture f;
         mdlm_error err = {0};
