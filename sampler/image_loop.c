@@ -1,6 +1,7 @@
 /* sampler/image_loop.c: images in the sampling loop. See image_sampler.h and image_rule.h. */
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/rng.h"
@@ -46,7 +47,7 @@ md_image_sampler_options md_image_sampler_defaults(const md_image_rule *rule,
         .clip = {.on = true, .most = INFINITY},
         .seed = 1,
         .start = -1,
-        .batch = 16,
+        .batch = 64,
     };
 }
 
@@ -310,6 +311,8 @@ mdlm_status md_image_sampler_run(const md_image_denoiser *denoiser, const md_gau
     r.variances = denoiser->outputs == 2 * s.C;
     r.calls_of = opt->batch < batch->samples ? opt->batch : batch->samples;
     mdlm_status status = sample(&r, err);
+    if (status == MDLM_CANCELLED)
+        memcpy(batch->x, r.x0, (size_t)batch->samples * r.size * sizeof *r.x0);
     if (work && (status == MDLM_OK || status == MDLM_CANCELLED))
         *work = (md_sampler_work){.steps = r.steps, .evaluations = r.evaluations};
     release(&r);

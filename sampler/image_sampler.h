@@ -55,7 +55,7 @@ typedef struct md_image_sampler_options {
     md_pool *pool; /* NULL: this thread alone */
 } md_image_sampler_options;
 /* The rule's own number of steps (at most the process's levels) and spacing (a flow's is trailing,
- * that of ve karras), eta 0, clipping into [-1, 1], seed 1, drawn noise, 16 images a call. */
+ * that of ve karras), eta 0, clipping into [-1, 1], seed 1, drawn noise, 64 images a call. */
 md_image_sampler_options md_image_sampler_defaults(const md_image_rule *rule,
                                                    const md_gaussian *process);
 
@@ -68,8 +68,8 @@ typedef struct md_image_batch {
 /* The predictions are what process.opt.prediction says, and the variance of ddpm is
  * process.opt.variance: to try another than the model was trained with, change it in a copy.
  *
- * On MDLM_CANCELLED batch.x holds images at the level where the run stopped; on other failures its
- * contents are unspecified. MDLM_USAGE: steps, start, eta, labels out of range, a spacing that the
+ * On MDLM_CANCELLED batch.x holds the estimates x0 of the last step; on other failures its contents
+ * are unspecified. MDLM_USAGE: steps, start, eta, labels out of range, a spacing that the
  * process has not (see there), a learned variance from a model that predicts none; MDLM_NUMERIC:
  * numbers that are not finite. `work` may be NULL. */
 mdlm_status md_image_sampler_run(const md_image_denoiser *denoiser, const md_gaussian *process,
