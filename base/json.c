@@ -203,3 +203,19 @@ mdlm_status md_json_flag(const cJSON *object, const char *key, const char *name,
     *out = cJSON_IsTrue(member);
     return MDLM_OK;
 }
+
+mdlm_status md_json_numbers(const cJSON *object, const char *key, const char *name, int64_t count,
+                            double *out, mdlm_error *err) {
+    const cJSON *member = NULL, *item;
+    int64_t found = 0;
+    MD_TRY(find(object, key, name, &member, err));
+    cJSON_ArrayForEach(item, member) {
+        bool good = cJSON_IsNumber(item) && isfinite(item->valuedouble);
+        if (good && found < count) out[found] = item->valuedouble;
+        found += good ? 1 : count + 1; /* too many */
+        if (found > count) break;
+    }
+    if (cJSON_IsArray(member) && found == count) return MDLM_OK;
+    return md_fail(err, MDLM_INPUT, "'%s': '%s' is not a list of %lld numbers", name, key,
+                   (long long)count);
+}

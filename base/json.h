@@ -20,7 +20,8 @@
 mdlm_status md_json_parse(const char *text, size_t size, const char *name, cJSON **out,
                           mdlm_error *err);
 mdlm_status md_json_load(const char *path, size_t max_bytes, cJSON **out, mdlm_error *err);
-/* Written with indentation and a final newline, atomically. */
+/* Written with indentation and a final newline, atomically; numbers so that they read back the
+ * same. */
 mdlm_status md_json_save(const char *path, const cJSON *value, mdlm_error *err);
 
 /* Members of an object. A missing member or one of another type or out of range is MDLM_INPUT. */
@@ -33,5 +34,8 @@ mdlm_status md_json_text(const cJSON *object, const char *key, const char *name,
                          mdlm_error *err);
 mdlm_status md_json_flag(const cJSON *object, const char *key, const char *name, bool *out,
                          mdlm_error *err);
+/* A list of exactly `count` finite numbers, out [count]; it may be filled in part on failure. */
+mdlm_status md_json_numbers(const cJSON *object, const char *key, const char *name, int64_t count,
+                            double *out, mdlm_error *err);
 
 #endif

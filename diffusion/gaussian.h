@@ -37,7 +37,7 @@
 
 typedef enum md_process_kind { MD_PROCESS_VP, MD_PROCESS_VE, MD_PROCESS_FLOW } md_process_kind;
 
-/* Of vp. The first, third and fourth are scaled by 1000/T, so that any T ends in noise. */
+/* Of vp. The first and the third are scaled by 1000/T, so that any T ends in noise. */
 typedef enum md_beta_schedule {
     MD_BETA_LINEAR,        /* linspace(.1/T, 20/T) */
     MD_BETA_COSINE,        /* Improved DDPM eq. 17, beta at most .999 */
@@ -50,7 +50,7 @@ typedef enum md_beta_schedule {
 typedef enum md_prediction_kind {
     MD_PREDICTS_NOISE,    /* eps */
     MD_PREDICTS_IMAGE,    /* x0 */
-    MD_PREDICTS_VELOCITY, /* vp: v = signal * eps - noise * x0; flow: v = x0 - eps */
+    MD_PREDICTS_VELOCITY, /* vp: v = signal * eps - noise * x0; flow: v = x0 - eps; ve: EDM's F */
     MD_PREDICTS_SCORE,    /* -eps / noise */
 } md_prediction_kind;
 

@@ -1,7 +1,6 @@
 /* diffusion/gaussian_json.c: see gaussian_json.h. */
 #include "diffusion/gaussian_json.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "diffusion/gaussian_schedule.h"
@@ -14,13 +13,6 @@ static bool put(cJSON *object, const char *key, const char *const *names, int va
     return cJSON_AddStringToObject(object, key, names[value]) != NULL;
 }
 
-/* As text: cJSON prints the last bit of a number only if that is worth more than an epsilon. */
-static void write_rates(const md_gaussian *p, char *out) {
-    for (int i = 0; i < MD_KNOTS; i++)
-        out += sprintf(out, "%c%.17g", i == 0 ? '[' : ',', p->rate[i]);
-    sprintf(out, "]");
-}
-
 static bool fill(cJSON *object, const md_gaussian *p) {
     const md_gaussian_options *o = &p->opt;
     bool ok = put(object, "kind", md_process_names, (int)o->process) &&
@@ -31,9 +23,7 @@ static bool fill(cJSON *object, const md_gaussian *p) {
         ok = put(object, "noise_schedule", md_beta_schedule_names, (int)o->schedule) &&
              cJSON_AddBoolToObject(object, "zero_snr", o->zero_snr);
     if (!ok || !has_rates(o)) return ok;
-    char rates[MD_KNOTS * 25 + 2];
-    write_rates(p, rates);
-    return cJSON_AddRawToObject(object, "rates", rates) != NULL;
+    return cJSON_AddItemToObject(object, "rates", cJSON_CreateDoubleArray(p->rate, MD_KNOTS));
 }
 
 cJSON *md_gaussian_to_json(const md_gaussian *p) {
@@ -94,16 +84,8 @@ static mdlm_status read_options(const cJSON *object, const char *file, md_gaussi
 
 static mdlm_status read_rates(const cJSON *object, const char *file, md_gaussian *p,
                               mdlm_error *err) {
-    const cJSON *rates = cJSON_GetObjectItemCaseSensitive(object, "rates"), *item;
     double rate[MD_KNOTS];
-    int count = 0;
-    cJSON_ArrayForEach(item, rates) {
-        if (count == MD_KNOTS || !cJSON_IsNumber(item)) break;
-        rate[count++] = item->valuedouble;
-    }
-    if (!cJSON_IsArray(rates) || cJSON_GetArraySize(rates) != MD_KNOTS || count != MD_KNOTS)
-        return md_fail(err, MDLM_INPUT, "'%s': process.rates is no list of %d numbers", file,
-                       MD_KNOTS);
+    MD_TRY(md_json_numbers(object, "rates", file, MD_KNOTS, rate, err));
     mdlm_error why = {0};
     if (md_gaussian_set_rates(p, rate, &why) == MDLM_OK) return MDLM_OK;
     return md_fail(err, MDLM_INPUT, "'%s': process: %s", file, why.message);

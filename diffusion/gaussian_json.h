@@ -14,8 +14,9 @@
 
 cJSON *md_gaussian_to_json(const md_gaussian *p); /* NULL: no memory; caller deletes */
 
-/* The process that to_json wrote: the same levels, bit for bit. MDLM_INPUT naming `file` when a
- * member is missing, unknown or out of range, or they do not fit together. Caller releases *out. */
+/* The process that to_json wrote and md_json_save saved: the same levels, bit for bit. MDLM_INPUT
+ * naming `file` when a member is missing, unknown or out of range, or they do not fit together.
+ * Caller releases *out. */
 mdlm_status md_gaussian_from_json(const cJSON *object, const char *file, md_gaussian *out,
                                   mdlm_error *err);
 

@@ -10,6 +10,7 @@ const char *const md_times_names[] = {"uniform", "loss-aware", "logit-normal", N
 
 enum { ROW = 1 + MD_TIMES_PAST };
 
+static const char key[] = "losses_by_level";
 static const double even = .001; /* share of probability that is spread evenly */
 static const double logit_mean = .8, logit_deviation = .8;
 
@@ -51,10 +52,9 @@ static void fill_loss_aware(md_times *t) {
 mdlm_status md_times_init(md_times *t, md_times_kind kind, int T, mdlm_error *err) {
     MD_BUG_IF(T < MD_LEAST_TIMESTEPS || T > MD_MOST_TIMESTEPS);
     md_times made = {.kind = kind, .T = T, .unknown = T};
-    made.state_count = kind == MD_TIMES_LOSS_AWARE ? (int64_t)T * ROW : 0;
     made.sum = md_alloc((size_t)T, sizeof *made.sum, err);
-    made.past = md_alloc((size_t)made.state_count, sizeof *made.past, err);
-    if (!made.sum || !made.past) {
+    if (kind == MD_TIMES_LOSS_AWARE) made.past = md_alloc((size_t)T * ROW, sizeof *made.past, err);
+    if (!made.sum || (kind == MD_TIMES_LOSS_AWARE && !made.past)) {
         md_times_release(&made);
         return MDLM_RUNTIME;
     }
@@ -115,26 +115,33 @@ void md_times_observe(md_times *t, const int *index, const double *loss, int64_t
     fill_loss_aware(t);
 }
 
-mdlm_status md_times_restore(md_times *t, const double *state, int64_t count, mdlm_error *err) {
+mdlm_status md_times_save(const md_times *t, cJSON *state, mdlm_error *err) {
+    if (t->kind != MD_TIMES_LOSS_AWARE) return MDLM_OK;
+    cJSON *numbers = cJSON_CreateDoubleArray(t->past, t->T * ROW);
+    if (cJSON_AddItemToObject(state, key, numbers)) return MDLM_OK;
+    cJSON_Delete(numbers);
+    return md_fail(err, MDLM_RUNTIME, "out of memory for the losses of %d levels", t->T);
+}
+
+mdlm_status md_times_load(md_times *t, const cJSON *state, const char *file, mdlm_error *err) {
     int unknown = 0;
-    if (count != t->state_count)
-        return md_fail(err, MDLM_INPUT, "%lld numbers about the losses by level: expected %lld",
-                       (long long)count, (long long)t->state_count);
-    for (int64_t i = 0; i < count; i++) {
-        bool is_count = i % ROW == 0;
-        bool good = is_count
-                        ? state[i] >= 0 && state[i] <= MD_TIMES_PAST && state[i] == floor(state[i])
-                        : isfinite(state[i]);
-        if (!good)
-            return md_fail(err, MDLM_INPUT,
-                           "number %lld about the losses by level is %g: expected "
-                           "%s",
-                           (long long)i, state[i],
-                           is_count ? "a count from 0 to 10" : "a finite number");
-        unknown += is_count && state[i] < MD_TIMES_PAST;
+    if (t->kind != MD_TIMES_LOSS_AWARE) return MDLM_OK;
+    double *past = md_alloc((size_t)t->T * ROW, sizeof *past, err);
+    if (!past) return MDLM_RUNTIME;
+    mdlm_status status = md_json_numbers(state, key, file, (int64_t)t->T * ROW, past, err);
+    for (int i = 0; i < t->T && status == MDLM_OK; i++) {
+        double known = past[(size_t)i * ROW];
+        if (!(known >= 0 && known <= MD_TIMES_PAST && known == floor(known)))
+            status = md_fail(err, MDLM_INPUT, "'%s': '%s' of level %d are %g: expected 0 to %d",
+                             file, key, i, known, MD_TIMES_PAST);
+        unknown += known < MD_TIMES_PAST;
     }
-    if (count == 0) return MDLM_OK;
-    memcpy(t->past, state, (size_t)count * sizeof *state);
+    if (status != MDLM_OK) {
+        md_free(past);
+        return status;
+    }
+    md_free(t->past);
+    t->past = past;
     t->unknown = unknown;
     fill_loss_aware(t);
     return MDLM_OK;

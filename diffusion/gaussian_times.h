@@ -23,6 +23,7 @@
 #ifndef MD_DIFFUSION_GAUSSIAN_TIMES_H
 #define MD_DIFFUSION_GAUSSIAN_TIMES_H
 
+#include "base/json.h"
 #include "base/rng.h"
 #include "diffusion/gaussian.h"
 
@@ -40,9 +41,8 @@ typedef struct md_times {
     int T;
     double *sum;  /* [T] of probabilities up to and with a level; the last is 1 */
     double *past; /* loss-aware: [T, 1 + MD_TIMES_PAST], for each level how many losses are known,
-                     then those, the oldest first. All the state there is: */
-    int64_t state_count; /* of numbers in `past`; 0 for others */
-    int unknown;         /* levels with fewer than MD_TIMES_PAST losses */
+                     then those, the oldest first; NULL for others */
+    int unknown;  /* levels with fewer than MD_TIMES_PAST losses */
 } md_times;
 
 mdlm_status md_times_init(md_times *t, md_times_kind kind, int T, mdlm_error *err);
@@ -59,8 +59,10 @@ md_time_draw md_times_draw(const md_times *t, md_rng rng, int64_t b, int64_t B);
  * loss-aware; a loss that is not finite is passed over. */
 void md_times_observe(md_times *t, const int *index, const double *loss, int64_t count);
 
-/* Takes the numbers of t->past that were saved, [count]. MDLM_INPUT unless they are as many as
- * state_count and make sense; t is then unchanged. */
-mdlm_status md_times_restore(md_times *t, const double *state, int64_t count, mdlm_error *err);
+/* Puts what was seen into `state`, which md_json_save saves, as the member "losses_by_level", and
+ * takes it from there, so that a resumed training draws the same. No-op unless loss-aware.
+ * MDLM_INPUT naming `file` when the numbers are not those of T levels; t is then unchanged. */
+mdlm_status md_times_save(const md_times *t, cJSON *state, mdlm_error *err);
+mdlm_status md_times_load(md_times *t, const cJSON *state, const char *file, mdlm_error *err);
 
 #endif

@@ -47,11 +47,12 @@ static mdlm_status predict(void *context, const float *x, const double *time, co
         double scale = md_gaussian_input(e->p, at);
         double all = at.signal * at.signal * s2 + at.noise * at.noise;
         double knows = e->p->opt.prediction == MD_PREDICTS_IMAGE ? at.signal * s2 : at.noise;
+        float variance = (float)said(e, i);
         for (int k = 0; k < NUMBERS; k++) {
             double right = knows / all * (double)x[b * NUMBERS + k] / scale;
             int o = k / C * C * outputs + k % C;
             out[b * NUMBERS * outputs + o] = (float)(right + e->wrong * (k % C));
-            if (outputs == 2) out[b * NUMBERS * outputs + o + C] = (float)said(e, i);
+            if (outputs == 2) out[b * NUMBERS * outputs + o + C] = variance;
         }
         if (label) e->labels += label[b];
     }

@@ -1,5 +1,7 @@
 /* tests/test_gaussian_times.c: which noise levels a training step sees. */
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "diffusion/gaussian_times.h"
@@ -122,42 +124,61 @@ START_TEST(loss_aware_draws_have_less_variance) {
 }
 END_TEST
 
-START_TEST(a_restored_state_draws_the_same) {
+/* By way of a file, as in a checkpoint. */
+START_TEST(a_resumed_training_draws_the_same) {
+    char *dir = suite_tmp_dir(), *path = NULL;
+    if (asprintf(&path, "%s/state.json", dir) < 0) abort();
     for (int rounds = 4; rounds <= 14; rounds += 10) {
         md_times t = draws(MD_TIMES_LOSS_AWARE), again = draws(MD_TIMES_LOSS_AWARE);
+        cJSON *state = cJSON_CreateObject(), *read = NULL;
         mdlm_error err;
         warm_up(&t, rounds);
         warm_up(&again, 11); /* whatever it was */
-        ck_assert_int_eq(t.state_count, T * 11);
-        assert_ok(md_times_restore(&again, t.past, t.state_count, &err));
+        assert_ok(md_times_save(&t, state, &err));
+        assert_ok(md_json_save(path, state, &err));
+        assert_ok(md_json_load(path, 1 << 20, &read, &err));
+        assert_ok(md_times_load(&again, read, path, &err));
         warm_up(&t, 1), warm_up(&again, 1);
         ck_assert_mem_eq(t.sum, again.sum, T * sizeof *t.sum);
         ck_assert_mem_eq(t.past, again.past, T * 11 * sizeof *t.past);
         ck_assert_int_eq(t.unknown, again.unknown);
+        cJSON_Delete(state);
+        cJSON_Delete(read);
         md_times_release(&t);
         md_times_release(&again);
     }
+    free(path);
+    suite_tmp_remove(dir);
 }
 END_TEST
 
+/* A state of T levels but for one number, and for how many there are. */
+static mdlm_status load_but_for(md_times *t, int at, double value, int count, mdlm_error *err) {
+    double numbers[T * 11] = {0};
+    cJSON *state = cJSON_CreateObject();
+    numbers[at] = value;
+    cJSON_AddItemToObject(state, "losses_by_level", cJSON_CreateDoubleArray(numbers, count));
+    mdlm_status status = md_times_load(t, state, "state.json", err);
+    cJSON_Delete(state);
+    return status;
+}
+
 START_TEST(a_state_that_makes_no_sense_is_refused) {
-    md_times t = draws(MD_TIMES_LOSS_AWARE);
-    double state[T * 11] = {0}, before;
+    md_times t = draws(MD_TIMES_LOSS_AWARE), uniform = draws(MD_TIMES_UNIFORM);
     mdlm_error err;
     warm_up(&t, 12);
-    before = t.sum[17];
-    assert_fails(md_times_restore(&t, state, T * 11 - 1, &err), MDLM_INPUT, "expected 2200");
-    state[11] = 10.5;
-    assert_fails(md_times_restore(&t, state, T * 11, &err), MDLM_INPUT, "a count from 0 to 10");
-    state[11] = 11;
-    assert_fails(md_times_restore(&t, state, T * 11, &err), MDLM_INPUT, "number 11");
-    state[11] = 0, state[13] = INFINITY;
-    assert_fails(md_times_restore(&t, state, T * 11, &err), MDLM_INPUT, "a finite number");
+    double before = t.sum[17];
+    assert_fails(load_but_for(&t, 0, 0, T * 11 - 1, &err), MDLM_INPUT,
+                 "'state.json': 'losses_by_level' is not a list of 2200 numbers");
+    assert_fails(load_but_for(&t, 11, 9.5, T * 11, &err), MDLM_INPUT, "of level 1 are 9.5");
+    assert_fails(load_but_for(&t, 22, 11, T * 11, &err), MDLM_INPUT, "expected 0 to 10");
+    assert_fails(load_but_for(&t, 13, INFINITY, T * 11, &err), MDLM_INPUT, "not a list of 2200");
     ck_assert(t.unknown == 0 && t.sum[17] == before);
+    assert_ok(load_but_for(&t, 11, 3, T * 11, &err));
+    ck_assert_int_eq(t.unknown, T);
+    assert_ok(load_but_for(&uniform, 0, 0, 5, &err)); /* no state, whatever there is */
     md_times_release(&t);
-    t = draws(MD_TIMES_UNIFORM);
-    assert_ok(md_times_restore(&t, NULL, 0, &err));
-    md_times_release(&t);
+    md_times_release(&uniform);
 }
 END_TEST
 
@@ -183,7 +204,7 @@ int main(void) {
     suite_case(s, loss_aware_probabilities_follow_the_last_ten_losses);
     suite_case(s, loss_aware_weights_make_the_mean_unbiased);
     suite_case(s, loss_aware_draws_have_less_variance);
-    suite_case(s, a_restored_state_draws_the_same);
+    suite_case(s, a_resumed_training_draws_the_same);
     suite_case(s, a_state_that_makes_no_sense_is_refused);
     suite_case(s, logit_normal_draws_have_their_median_where_it_should_be);
     return suite_run(s);
