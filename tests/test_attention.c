@@ -291,6 +291,68 @@ START_TEST(rows_outside_a_call_come_from_the_cache) {
 }
 END_TEST
 
+/* --- pixels ---------------------------------------------------------------------------------- */
+
+enum { WIDE = 256, PIXELS = 1024 };
+static const md_attention_shape one_wide_head = {.heads = 1, .kv_heads = 1, .head_dim = WIDE};
+
+/* Queries and keys are multiples of one vector, so probabilities are known. */
+START_TEST(a_wide_head_over_many_pixels_has_the_probabilities_of_its_scores) {
+    md_kernels k;
+    for (int set = 0; next_kernels(&set, "f32", &k);) {
+        machine m;
+        start(&m, &k, 2);
+        md_tensor *x = md_tape_tensor(m.tape, 3, (int64_t[]){1, PIXELS, 3 * WIDE});
+        for (int64_t i = 0; i < md_tensor_size(x); i++) {
+            int64_t t = i / (3 * WIDE), c = i % (3 * WIDE);
+            float query = (float)(t % 3) / 16, key = (float)(t % 8) / 4, value = (float)(t % 8 + c);
+            x->data[i] = c < WIDE ? query : c < 2 * WIDE ? key : value / 64;
+        }
+        const md_tensor *y = md_attention(m.tape, x, one_wide_head);
+        ck_assert_ptr_nonnull(y);
+        for (int64_t i = 0; i < (int64_t)PIXELS * WIDE; i += 97) {
+            double sum = 0, mean = 0;
+            for (int key = 0; key < 8; key++) { /* each an eighth of the pixels */
+                double w = exp((double)(i / WIDE % 3) / 16 * key / 4 * WIDE / sqrt(WIDE));
+                sum += w;
+                mean += w * (double)(key + i % WIDE + 2 * WIDE) / 64;
+            }
+            /* Scores up to 3.5, sums of 1024 terms up to 12. */
+            if (fabs((double)y->data[i] - mean / sum) < 2e-4) continue;
+            ck_abort_msg("%s: %lld is %g, not %g", k.name, (long long)i, (double)y->data[i],
+                         mean / sum);
+        }
+        stop(&m);
+    }
+}
+END_TEST
+
+/* More rows than a tile; the first set is plain C, whose double build is checked by differences. */
+START_TEST(gradients_of_a_wide_head_agree_between_the_sets) {
+    enum { ROWS = 150, SIZE = ROWS * 3 * WIDE };
+    static float value[SIZE], dy[ROWS * WIDE], plain[SIZE];
+    mdlm_error err;
+    md_kernels k;
+    for (int i = 0; i < SIZE; i++) value[i] = number(i) / 4;
+    for (int i = 0; i < ROWS * WIDE; i++) dy[i] = number(i + SIZE);
+    for (int set = 0; next_kernels(&set, "f32", &k);) {
+        machine m;
+        start(&m, &k, 2);
+        md_tape_begin(m.tape, true, (md_rng){0});
+        md_tensor x = {.rank = 3, .dim = {1, ROWS, 3 * WIDE, 1}, .needs_grad = true, .data = value};
+        md_tensor *y = md_attention(m.tape, &x, one_wide_head);
+        assert_ok(md_tape_backward(m.tape, md_dot_constant(m.tape, y, dy), &err));
+        /* Gradients of about 1, sums of 256 and 150 terms. */
+        for (int i = 0; i < SIZE && set > 1; i++) {
+            if (fabsf(x.grad[i] - plain[i]) < 1e-4F) continue;
+            ck_abort_msg("%s: %d is %g, not %g", k.name, i, (double)x.grad[i], (double)plain[i]);
+        }
+        if (set == 1) memcpy(plain, x.grad, sizeof plain);
+        stop(&m);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("attention");
     TCase *tc = tcase_create("masks");
@@ -302,6 +364,8 @@ int main(void) {
     suite_add_tcase(s, tc);
     suite_case(s, padding_is_seen_by_no_row);
     suite_case(s, rows_outside_a_call_come_from_the_cache);
+    suite_case(s, a_wide_head_over_many_pixels_has_the_probabilities_of_its_scores);
+    suite_case(s, gradients_of_a_wide_head_agree_between_the_sets);
     name_skipped_sets();
     return suite_run(s);
 }

@@ -119,6 +119,21 @@ static md_tensor *conv_transposed(md_tape *t, leaves x, const op_case *c) {
     return md_conv2d_transposed(t, x[0], x[1], c->arg[0] ? x[2] : NULL);
 }
 
+/* Self-attention over pixels: norm, a 1x1 convolution with a bias, one head, and back. arg: C */
+static md_tensor *spatial_attention(md_tape *t, leaves x, const op_case *c) {
+    const int C = c->arg[0];
+    const md_attention_shape shape = {.heads = 1, .kv_heads = 1, .head_dim = C};
+    const int64_t B = x[0]->dim[0], pixels = x[0]->dim[1] * x[0]->dim[2];
+    md_tensor *ones = md_tape_tensor(t, 1, (int64_t[]){C});
+    for (int i = 0; i < C; i++) ones->data[i] = 1;
+    md_tensor *n =
+        md_group_norm(t, x[0], ones, ones, (md_group_norm_how){.groups = 2, .eps = 1e-2});
+    md_tensor *rows = md_reshape(t, n, 3, (int64_t[]){B, pixels, C});
+    md_tensor *qkv = md_add_channels(t, md_spent(md_linear(t, rows, x[1], NULL)), x[2]);
+    md_tensor *y = md_reshape(t, md_attention(t, qkv, shape), 4, x[0]->dim);
+    return md_linear(t, y, x[3], x[0]);
+}
+
 static const op_case cases[] = {
     {"silu", silu, .leaf = {{3, {2, 3, 5}}}},
     {"silu twice", silu_twice, .leaf = {{3, {2, 3, 5}}}},
@@ -164,6 +179,8 @@ static const op_case cases[] = {
      .arg = {1}},
     {"conv2d_transposed without overlap", conv_transposed,
      .leaf = {{4, {2, 2, 3, 2}}, {4, {3, 2, 2, 2}}}},
+    {"spatial attention", spatial_attention,
+     .leaf = {{4, {2, 3, 2, 6}}, {2, {18, 6}}, {1, {18}}, {2, {6, 6}}}, .arg = {6}},
     {"known_loss", known_loss, .leaf = {{3, {2, 3, 5}}}},
 };
 enum { CASES = sizeof cases / sizeof *cases };
