@@ -24,13 +24,7 @@ static void known_backward(md_tape *tape, md_node *node) {
     bool add;
     MD_BUG_IF(*node->out->grad != 1); /* the loss must be the root */
     md_real *dx = md_grad_begin(tape, n->x, &add);
-    if (!dx) return;
-    int64_t size = md_tensor_size(n->x);
-    if (add) {
-        md_tape_kernels(tape)->accumulate(size, n->gradient, dx);
-    } else {
-        memcpy(dx, n->gradient, (size_t)size * sizeof *dx);
-    }
+    if (dx) md_grad_add(tape, md_tensor_size(n->x), n->gradient, add, dx);
 }
 
 md_tensor *md_known_loss(md_tape *tape, md_tensor *x, double value, const md_real *gradient) {

@@ -65,8 +65,6 @@ md_tensor *md_swiglu(md_tape *tape, md_tensor *x) {
     return y;
 }
 
-enum { SILU_TILE = 1 << 14 };
-
 typedef struct silu_job {
     const md_kernels *k;
     int64_t size;
@@ -77,8 +75,8 @@ typedef struct silu_job {
 
 static void silu_tile(void *context, int64_t tile, int worker) {
     const silu_job *j = context;
-    int64_t first = tile * SILU_TILE, left = j->size - first;
-    int64_t n = left < SILU_TILE ? left : SILU_TILE;
+    int64_t first = tile * MD_FLAT_TILE, left = j->size - first;
+    int64_t n = left < MD_FLAT_TILE ? left : MD_FLAT_TILE;
     (void)worker;
     if (j->dx) {
         j->k->silu_backward(n, j->x + first, j->dy + first, j->add, j->dx + first);
@@ -93,7 +91,8 @@ static void silu_backward(md_tape *tape, md_node *node) {
         .k = md_tape_kernels(tape), .size = md_tensor_size(x), .x = x->data, .dy = node->out->grad};
     j.dx = md_grad_begin(tape, x, &j.add);
     if (!j.dx) return;
-    md_tape_parallel(tape, "silu backward", (j.size + SILU_TILE - 1) / SILU_TILE, silu_tile, &j);
+    md_tape_parallel(tape, "silu backward", (j.size + MD_FLAT_TILE - 1) / MD_FLAT_TILE, silu_tile,
+                     &j);
 }
 
 md_tensor *md_silu(md_tape *tape, md_tensor *x) {
@@ -101,12 +100,26 @@ md_tensor *md_silu(md_tape *tape, md_tensor *x) {
     if (!y) return NULL;
     silu_job j = {
         .k = md_tape_kernels(tape), .size = md_tensor_size(x), .x = x->data, .y = y->data};
-    md_tape_parallel(tape, "silu", (j.size + SILU_TILE - 1) / SILU_TILE, silu_tile, &j);
+    md_tape_parallel(tape, "silu", (j.size + MD_FLAT_TILE - 1) / MD_FLAT_TILE, silu_tile, &j);
     if (md_tape_wants(tape, x)) {
         unary_node *n = md_tape_node(tape, sizeof *n, silu_backward, y);
         if (n) n->x = x;
     }
     return y;
+}
+
+typedef struct add_job {
+    const md_kernels *k;
+    int64_t size;
+    const md_real *a, *b;
+    md_real *y;
+} add_job;
+
+static void add_tile(void *context, int64_t tile, int worker) {
+    const add_job *j = context;
+    int64_t first = tile * MD_FLAT_TILE, left = j->size - first;
+    (void)worker;
+    j->k->add(left < MD_FLAT_TILE ? left : MD_FLAT_TILE, j->a + first, j->b + first, j->y + first);
 }
 
 typedef struct add_node {
@@ -119,8 +132,7 @@ static void add_backward(md_tape *tape, md_node *node) {
     int64_t size = md_tensor_size(node->out);
     bool add;
     md_real *da = md_grad_begin(tape, n->a, &add);
-    if (da && add) md_tape_kernels(tape)->accumulate(size, node->out->grad, da);
-    if (da && !add) memcpy(da, node->out->grad, (size_t)size * sizeof *da);
+    if (da) md_grad_add(tape, size, node->out->grad, add, da);
     md_grad_pass(tape, node->out, n->b);
 }
 
@@ -129,7 +141,12 @@ md_tensor *md_add(md_tape *tape, md_tensor *a, md_tensor *b) {
     MD_BUG_IF(md_tensor_size(a) != md_tensor_size(b));
     md_tensor *y = md_tape_tensor(tape, a->rank, a->dim);
     if (!y) return NULL;
-    md_tape_kernels(tape)->add(md_tensor_size(y), a->data, b->data, y->data);
+    add_job j = {.k = md_tape_kernels(tape),
+                 .size = md_tensor_size(y),
+                 .a = a->data,
+                 .b = b->data,
+                 .y = y->data};
+    md_tape_parallel(tape, "add", (j.size + MD_FLAT_TILE - 1) / MD_FLAT_TILE, add_tile, &j);
     if (md_tape_wants(tape, a) || md_tape_wants(tape, b)) {
         add_node *n = md_tape_node(tape, sizeof *n, add_backward, y);
         if (n) n->a = a, n->b = b;

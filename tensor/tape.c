@@ -201,10 +201,36 @@ md_real *md_grad_begin(md_tape *tape, md_tensor *x, bool *add) {
     return x->grad;
 }
 
+typedef struct flat_job {
+    const md_kernels *k;
+    int64_t size;
+    const md_real *from;
+    md_real *to;
+    bool add;
+} flat_job;
+
+static void flat_tile(void *context, int64_t tile, int worker) {
+    const flat_job *j = context;
+    int64_t first = tile * MD_FLAT_TILE, left = j->size - first;
+    int64_t n = left < MD_FLAT_TILE ? left : MD_FLAT_TILE;
+    (void)worker;
+    if (j->add) {
+        j->k->accumulate(n, j->from + first, j->to + first);
+    } else {
+        memcpy(j->to + first, j->from + first, (size_t)n * sizeof *j->to);
+    }
+}
+
+void md_grad_add(md_tape *tape, int64_t size, const md_real *from, bool add, md_real *to) {
+    flat_job j = {.k = tape->kernels, .size = size, .from = from, .to = to, .add = add};
+    md_tape_parallel(tape, "add gradients", (size + MD_FLAT_TILE - 1) / MD_FLAT_TILE, flat_tile,
+                     &j);
+}
+
 void md_grad_pass(md_tape *tape, md_tensor *out, md_tensor *x) {
     if (!x || !x->needs_grad) return;
     if (x->grad) {
-        tape->kernels->accumulate(md_tensor_size(x), out->grad, x->grad);
+        md_grad_add(tape, md_tensor_size(x), out->grad, true, x->grad);
         return;
     }
     x->grad = out->grad;

@@ -38,6 +38,9 @@ void *md_tape_node(md_tape *tape, size_t size, md_backward_fn backward, md_tenso
  * parameter) or overwrite. NULL when x wants none. */
 md_real *md_grad_begin(md_tape *tape, md_tensor *x, bool *add);
 
+/* to += from, or to = from unless `add`, of `size` elements, in parallel. */
+void md_grad_add(md_tape *tape, int64_t size, const md_real *from, bool add, md_real *to);
+
 /* out's gradient is x's gradient: hands the buffer over, or adds it. Last act of a node. */
 void md_grad_pass(md_tape *tape, md_tensor *out, md_tensor *x);
 
@@ -81,6 +84,9 @@ const void *md_tape_round(md_tape *tape, const md_tensor *x);
 
 /* The key of the next dropout operator in this step. */
 md_rng md_tape_next_dropout(md_tape *tape, uint32_t *index);
+
+/* How an operator splits what is done to each element alone. */
+enum { MD_FLAT_TILE = 1 << 14 };
 
 /* How an operator splits rows into tiles: `rows` is cut into groups of `group` rows (a sequence
  * when the tape does not record), each group into tiles of at most MD_ROW_TILE. */

@@ -147,6 +147,8 @@ static const op_case cases[] = {
      .arg = {1, 1}},
     {"group_norm in blocks of channels", group_norm,
      .leaf = {{4, {1, 2, 3, 60}}, {1, {60}}, {1, {60}}}, .arg = {12, 1}, .sample = 60},
+    {"group_norm in blocks of wide groups", group_norm,
+     .leaf = {{4, {1, 2, 3, 40}}, {1, {40}}, {1, {40}}}, .arg = {2}, .sample = 60},
     {"group_norm and a skip", group_norm_and_skip, .leaf = {{4, {2, 3, 3, 6}}, {1, {6}}, {1, {6}}},
      .arg = {3, 1}},
     {"add_channels of each image", add_channels, .leaf = {{4, {3, 2, 4, 5}}, {2, {3, 5}}}},

@@ -181,6 +181,30 @@ START_TEST(group_norm_measures_small_deviations_far_from_zero) {
 }
 END_TEST
 
+/* Rounding must not make a variance of nothing negative. */
+static void check_constant(bench *b) {
+    if (b->kind != ORDINARY) return;
+    md_group_norm_args a = norm_args(b, MAX_PIXELS, b->cols, true);
+    int size = a.rows * a.stride;
+    for (int i = 0; i < 20; i++) {
+        float *x = new_floats(b, size);
+        for (int e = 0; e < size; e++) x[e] = 1e7f * (1 + (float)i / 7);
+        a.x = x;
+        b->k->group_norm(&a);
+        b->k->group_norm_backward(&a);
+        for (int e = 0; e < size; e++) {
+            if (isfinite(a.y[e]) && isfinite(a.dx[e])) continue;
+            ck_abort_msg("'%s' kernels: %g becomes %g, gradient %g", b->k->name, (double)x[e],
+                         (double)a.y[e], (double)a.dx[e]);
+        }
+    }
+}
+
+START_TEST(group_norm_of_a_constant_image_is_finite) {
+    over_sets("group_norm", check_constant);
+}
+END_TEST
+
 /* Three groups at once and one by one. */
 static void check_apart(bench *b) {
     int group = b->cols, C = 3 * group;
@@ -248,6 +272,7 @@ int main(void) {
     suite_case(s, group_norm_agrees_with_plain_c);
     suite_case(s, group_norm_backward_agrees_with_plain_c);
     suite_case(s, group_norm_measures_small_deviations_far_from_zero);
+    suite_case(s, group_norm_of_a_constant_image_is_finite);
     suite_case(s, a_group_has_the_same_bits_alone_and_beside_others);
     suite_case(s, a_nan_stays_in_its_group);
     name_skipped_sets();
