@@ -15,6 +15,7 @@
     X(convert) \
     X(corpus) \
     X(bench) \
+    X(image_train) \
     X(info)
 
 #define MD_COMMAND_DECLARATION(name) extern const md_command md_cmd_##name;

@@ -21,9 +21,11 @@ static md_rng rng_of(const md_image_loader *loader, md_stream stream, int64_t n)
 
 int64_t md_image_loader_index(const md_image_loader *loader, int64_t n) {
     MD_BUG_IF(n < 0);
-    uint64_t place = (uint64_t)(n % loader->count);
-    return loader->first +
-           (int64_t)md_permute(rng_of(loader, MD_STREAM_ORDER, n), place, (uint64_t)loader->count);
+    uint64_t place = (uint64_t)(n % loader->count), all = (uint64_t)md_images_count(loader->set);
+    place = md_permute(rng_of(loader, MD_STREAM_ORDER, n), place, (uint64_t)loader->count) +
+            (uint64_t)loader->first;
+    if (!loader->mixed) return (int64_t)place;
+    return (int64_t)md_permute((md_rng){.stream = MD_STREAM_SPLIT}, place, all);
 }
 
 static void mirror(md_images_shape shape, float *image) {

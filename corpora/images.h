@@ -87,8 +87,11 @@ typedef struct md_image_loader {
     const md_images *set;
     int64_t first, count;
     uint64_t seed;
+    /* Off after init: */
+    bool flip; /* half of the examples are mirrored left to right (MD_STREAM_FLIP) */
     bool
-        flip; /* half of the examples are mirrored left to right (MD_STREAM_FLIP); off by default */
+        mixed; /* the range is of the images in a mixed order, always the same one
+                  (MD_STREAM_SPLIT): parts of a set that is sorted by class then have all of them */
 } md_image_loader;
 /* MDLM_INPUT when the range is empty or not inside the set. */
 mdlm_status md_image_loader_init(md_image_loader *loader, const md_images *set, int64_t first,

@@ -28,6 +28,7 @@ static const char *const run_files[] = {"run.json",
                                         "metrics.jsonl",
                                         "loss.svg",
                                         "checkpoints",
+                                        "samples",
                                         "data",
                                         NULL};
 

@@ -1,0 +1,86 @@
+/* train/image_setup.c: see image_setup.h. */
+#include "train/image_setup.h"
+
+#include "base/memory.h"
+#include "diffusion/gaussian_json.h"
+
+static const char PROCESS[] = "process", NAMES[] = "class_names";
+
+void md_image_setup_release(md_image_setup *setup) {
+    md_gaussian_release(&setup->process);
+    md_names_release(&setup->class_names);
+}
+
+mdlm_status md_image_setup_name(md_image_setup *setup, const char *const *names, int count,
+                                mdlm_error *err) {
+    md_names *to = &setup->class_names;
+    MD_BUG_IF(to->items);
+    to->items = md_alloc((size_t)count, sizeof *to->items, err);
+    if (!to->items) return MDLM_RUNTIME;
+    for (; to->count < (size_t)count; to->count++) {
+        to->items[to->count] = md_strdup(names[to->count], err);
+        if (!to->items[to->count]) return MDLM_RUNTIME;
+    }
+    return MDLM_OK;
+}
+
+static bool fill_members(cJSON *members, const md_image_setup *setup) {
+    cJSON *process = md_gaussian_to_json(&setup->process);
+    if (!cJSON_AddItemToObject(members, PROCESS, process)) {
+        cJSON_Delete(process);
+        return false;
+    }
+    if (setup->class_names.count == 0) return true;
+    cJSON *names = cJSON_CreateStringArray((const char *const *)setup->class_names.items,
+                                           (int)setup->class_names.count);
+    if (cJSON_AddItemToObject(members, NAMES, names)) return true;
+    cJSON_Delete(names);
+    return false;
+}
+
+mdlm_status md_image_setup_save(const md_image_setup *setup, const char *folder, mdlm_error *err) {
+    cJSON *members = cJSON_CreateObject();
+    mdlm_status status =
+        members && fill_members(members, setup)
+            ? md_image_config_save(&setup->config, members, folder, err)
+            : md_fail(err, MDLM_RUNTIME, "out of memory: cannot describe the model");
+    cJSON_Delete(members);
+    return status;
+}
+
+static mdlm_status read_names(const cJSON *list, md_image_setup *setup, mdlm_error *err) {
+    const int count = cJSON_GetArraySize(list);
+    const char **names = md_alloc((size_t)count, sizeof *names, err);
+    if (!names) return MDLM_RUNTIME;
+    for (int i = 0; i < count; i++) names[i] = cJSON_GetStringValue(cJSON_GetArrayItem(list, i));
+    const mdlm_status status = md_image_setup_name(setup, names, count, err);
+    md_free(names);
+    return status;
+}
+
+mdlm_status md_image_setup_load(const char *folder, md_image_setup *out, mdlm_error *err) {
+    md_image_setup setup = {0};
+    cJSON *file = NULL;
+    mdlm_status status;
+    char *path = md_path_join(folder, "config.json", err);
+    if (!path) return MDLM_RUNTIME;
+    MD_GOTO(done, status, md_image_config_load(folder, &setup.config, &file, err));
+    const cJSON *process = cJSON_GetObjectItemCaseSensitive(file, PROCESS);
+    const cJSON *names = cJSON_GetObjectItemCaseSensitive(file, NAMES);
+    MD_GOTO(done, status, md_gaussian_from_json(process, path, &setup.process, err));
+    const bool learned = setup.process.opt.variance == MD_VARIANCE_LEARNED;
+    if (learned != setup.config.learned_variance)
+        status = md_fail(err, MDLM_INPUT,
+                         "'%s': the network and the process differ about learned variances", path);
+    if (status == MDLM_OK && setup.config.classes > 0 && !names)
+        status = md_fail(err, MDLM_INPUT, "'%s': class_names is missing", path);
+    if (status == MDLM_OK && names) status = read_names(names, &setup, err);
+    if (status != MDLM_OK) goto done;
+    *out = setup;
+    setup = (md_image_setup){0};
+done:
+    md_image_setup_release(&setup);
+    cJSON_Delete(file);
+    md_free(path);
+    return status;
+}

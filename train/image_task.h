@@ -1,0 +1,66 @@
+/* train/image_task.h: training of a network on noisy images, as a task of the training loop.
+ *
+ * Step n: the loader says which images, the times (diffusion/gaussian_times.h) which noise level
+ * each gets, spread evenly over the step; images are noised, the network runs, and the loss of each
+ * with its gradient comes from diffusion/gaussian_loss.h. Every draw is keyed by (seed, step, place
+ * in the step): nothing needs saving but what is learned of the losses themselves (loss-aware
+ * levels, a learned schedule).
+ *
+ * Validation is the same loss on images that training does not see, of levels spread evenly over
+ * the chain and noise that is always the same, so that its curve is smooth; with the loss vlb the
+ * bound itself (diffusion/gaussian_bound.h).
+ */
+#ifndef MD_TRAIN_IMAGE_TASK_H
+#define MD_TRAIN_IMAGE_TASK_H
+
+#include "corpora/images.h"
+#include "diffusion/gaussian_loss.h"
+#include "diffusion/gaussian_times.h"
+#include "model/image_model.h"
+#include "train/image_setup.h"
+#include "train/loop.h"
+
+typedef struct md_image_micro {
+    float *image, *noise, *noisy; /* [images, Y, X, C] */
+    float *gradient;              /* [images, Y, X, outputs] */
+    double *time;
+    int32_t *label;
+    md_time_draw *draw;
+    md_image_loss *loss;
+} md_image_micro;
+
+typedef struct md_image_task {
+    md_image_model *model;
+    md_image_setup *setup; /* its process is trained, too, when it is learned */
+    md_times *times;
+    md_loss_kind loss;
+    md_image_loader train, held; /* what is trained on, and what is validated on */
+    md_pool *pool;
+    md_tape *tape;   /* for validation and samples */
+    const char *run; /* where model.safetensors goes */
+    uint64_t seed;
+    int batch, accum; /* batch * accum images in a step */
+    double class_drop;
+    md_image_training training;
+
+    /* Set by init: a step runs as `parts` micro-batches of `images` each, few enough to stay near
+     * the caches. */
+    int images, parts;
+    md_image_micro micro; /* work space */
+    int *level;           /* [batch * accum] of the step's images, and what they lost */
+    double *lost;
+} md_image_task;
+
+/* Fills work space; the other fields must be set. Release with md_image_task_release. */
+mdlm_status md_image_task_init(md_image_task *t, mdlm_error *err);
+void md_image_task_release(md_image_task *t);
+md_task md_image_task_view(md_image_task *t);
+
+/* Draws a grid of images with the weights that are there, always of the same noise, a row of each
+ * class in turn, into RUN/samples/step-N.png; appends its path to `text`. The task's `sample`. */
+mdlm_status md_image_task_sample(md_image_task *t, int64_t step, md_buffer *text, mdlm_error *err);
+
+/* Images in a step. */
+int64_t md_image_task_images(const md_image_task *t);
+
+#endif
