@@ -12,7 +12,7 @@
 
 /* Pixels of a micro-batch, at most; images validated on, in training and in the end. */
 enum { MICRO_PIXELS = 8192, VAL_IMAGES = 128, VAL_THOROUGH = 512 };
-static const char TIMES_KEY[] = "level_losses", RATES_KEY[] = "schedule_rates";
+static const char RATES_KEY[] = "schedule_rates";
 
 static int64_t pixels_of(const md_image_task *t) {
     return (int64_t)t->setup->config.shape.Y * t->setup->config.shape.X;
@@ -256,53 +256,24 @@ static mdlm_status validate(void *context, bool thorough, double *value, mdlm_er
 
 /* --- state and files -------------------------------------------------------------------------- */
 
-static mdlm_status put_numbers(cJSON *state, const char *key, const double *values, int64_t count,
-                               mdlm_error *err) {
-    cJSON *list = cJSON_CreateDoubleArray(values, (int)count);
-    if (cJSON_AddItemToObject(state, key, list)) return MDLM_OK;
-    cJSON_Delete(list);
-    return md_fail(err, MDLM_RUNTIME, "out of memory: cannot save");
-}
-
 static mdlm_status save_state(void *context, cJSON *state, mdlm_error *err) {
     const md_image_task *t = context;
     const md_gaussian *p = &t->setup->process;
-    if (t->times->state_count > 0)
-        MD_TRY(put_numbers(state, TIMES_KEY, t->times->past, t->times->state_count, err));
+    MD_TRY(md_times_save(t->times, state, err));
     if (p->opt.schedule != MD_BETA_LEARNED) return MDLM_OK;
-    return put_numbers(state, RATES_KEY, p->rate, MD_KNOTS, err);
-}
-
-/* values [count]: all that the list may hold; *found: how many it does. */
-static mdlm_status take_numbers(const cJSON *state, const char *key, double *values, int64_t count,
-                                mdlm_error *err) {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(state, key), *item;
-    int64_t found = 0;
-    bool fine = cJSON_IsArray(list) && cJSON_GetArraySize(list) == count;
-    cJSON_ArrayForEach(item, list) {
-        fine = fine && cJSON_IsNumber(item) && found < count;
-        if (fine) values[found++] = item->valuedouble;
-    }
-    if (fine) return MDLM_OK;
-    return md_fail(err, MDLM_INPUT, "'state.json': %s is not a list of %lld numbers", key,
-                   (long long)count);
+    cJSON *rates = cJSON_CreateDoubleArray(p->rate, MD_KNOTS);
+    if (cJSON_AddItemToObject(state, RATES_KEY, rates)) return MDLM_OK;
+    cJSON_Delete(rates);
+    return md_fail(err, MDLM_RUNTIME, "out of memory: cannot save");
 }
 
 static mdlm_status load_state(void *context, const cJSON *state, mdlm_error *err) {
     md_image_task *t = context;
     md_gaussian *p = &t->setup->process;
-    if (t->times->state_count > 0) {
-        const int64_t count = t->times->state_count;
-        double *past = md_alloc((size_t)count, sizeof *past, err);
-        if (!past) return MDLM_RUNTIME;
-        mdlm_status status = take_numbers(state, TIMES_KEY, past, count, err);
-        if (status == MDLM_OK) status = md_times_restore(t->times, past, count, err);
-        md_free(past);
-        MD_TRY(status);
-    }
-    if (p->opt.schedule != MD_BETA_LEARNED) return MDLM_OK;
     double rate[MD_KNOTS];
-    MD_TRY(take_numbers(state, RATES_KEY, rate, MD_KNOTS, err));
+    MD_TRY(md_times_load(t->times, state, "state.json", err));
+    if (p->opt.schedule != MD_BETA_LEARNED) return MDLM_OK;
+    MD_TRY(md_json_numbers(state, RATES_KEY, "state.json", MD_KNOTS, rate, err));
     return md_gaussian_set_rates(p, rate, err);
 }
 
