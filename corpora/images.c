@@ -95,8 +95,9 @@ static mdlm_status read_set(const md_image_build *b, mdlm_error *err) {
                     : status;
     }
     if (!md_is_dir(b->path)) return read_file(b, err);
-    return md_images_is_cifar_folder(b->path) ? md_images_read_cifar(b, err)
-                                              : md_images_read_folder(b, err);
+    bool cifar = false;
+    MD_TRY(md_images_is_cifar_folder(b->path, &cifar, err));
+    return cifar ? md_images_read_cifar(b, err) : md_images_read_folder(b, err);
 }
 
 static size_t image_values(const md_images *set) {

@@ -37,11 +37,12 @@ static mdlm_status list_batches(const char *folder, md_names *out, mdlm_error *e
     return MDLM_OK;
 }
 
-bool md_images_is_cifar_folder(const char *path) {
+mdlm_status md_images_is_cifar_folder(const char *path, bool *out, mdlm_error *err) {
     md_names names = {0};
-    bool found = list_batches(path, &names, NULL) == MDLM_OK && names.count > 0;
+    mdlm_status status = list_batches(path, &names, err);
+    *out = names.count > 0;
     md_names_release(&names);
-    return found;
+    return status;
 }
 
 static mdlm_status count_records(const char *path, int64_t *records, mdlm_error *err) {

@@ -64,6 +64,6 @@ mdlm_status md_images_read_cifar(const md_image_build *b, mdlm_error *err); /* f
 mdlm_status md_images_read_folder(const md_image_build *b, mdlm_error *err);
 mdlm_status md_images_read_picture(const md_image_build *b, mdlm_error *err); /* a set of one */
 /* Whether a folder holds data_batch_*.bin. */
-bool md_images_is_cifar_folder(const char *path);
+mdlm_status md_images_is_cifar_folder(const char *path, bool *out, mdlm_error *err);
 
 #endif

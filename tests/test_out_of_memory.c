@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/memory.h"
+#include "corpora/images.h"
+#include "corpora/picture.h"
 #include "corpora/quality.h"
 #include "diffusion/gaussian_bound.h"
 #include "diffusion/gaussian_times.h"
@@ -312,6 +316,57 @@ static mdlm_status report_on_samples(mdlm_error *err) {
     return status;
 }
 
+/* A folder of two classes, with other sizes and channels, and a file that is no image. */
+static const char *folder;
+
+static mdlm_status make_pictures(mdlm_error *err) {
+    static const char *const names[] = {"a/1.png", "b/2.png"};
+    for (int i = 0; i < 2; i++) {
+        md_picture p = {0};
+        char *path = md_path_join(folder, names[i], err);
+        path[strlen(path) - 6] = 0;
+        MD_TRY(md_dir_make(path, err));
+        path[strlen(path)] = '/';
+        MD_TRY(md_picture_init(&p, 4 + i, 5, 1 + 3 * i, err));
+        MD_TRY(md_picture_save(&p, path, err));
+        md_picture_release(&p);
+        md_free(path);
+    }
+    char *path = md_path_join(folder, "readme", err);
+    MD_TRY(md_file_write(path, "x", 1, err));
+    md_free(path);
+    return MDLM_OK;
+}
+
+static mdlm_status open_images(const char *path, mdlm_error *err) {
+    md_images_options opt = md_images_defaults();
+    md_images *set = NULL;
+    md_buffer png = {0};
+    opt.image_size = 3, opt.end = 2;
+    MD_TRY(md_images_open(path, &opt, &set, err));
+    float x[2 * 3 * 3 * 3];
+    md_picture grid = {0};
+    md_images_read(set, 0, x);
+    md_images_read(set, 1, x + 27);
+    mdlm_status status = md_images_caption(set, 1, &png, err);
+    if (status == MDLM_OK) {
+        status = md_picture_grid(x, 2, (md_grid){.Y = 3, .X = 3, .C = 3}, &grid, err);
+    }
+    if (status == MDLM_OK) status = md_picture_png(&grid, &png, err);
+    md_picture_release(&grid);
+    md_buffer_release(&png);
+    md_images_free(set);
+    return status;
+}
+
+static mdlm_status open_shapes(mdlm_error *err) {
+    return open_images("shapes", err);
+}
+
+static mdlm_status open_folder(mdlm_error *err) {
+    return open_images(folder, err);
+}
+
 static mdlm_status make_text_batch(mdlm_error *err) {
     md_text_batch batch;
     mdlm_status status = md_text_batch_init(&batch, B, T, err);
@@ -430,6 +485,19 @@ START_TEST(a_report_on_samples_says_so_and_leaves_nothing) {
 }
 END_TEST
 
+START_TEST(sets_of_images_say_so_and_leave_nothing) {
+    mdlm_error err;
+    char *dir = suite_tmp_dir();
+    folder = dir;
+    fail_in_turn(open_shapes, 15);
+#ifdef MDLM_HAVE_PNG
+    assert_ok(make_pictures(&err));
+    fail_in_turn(open_folder, 40);
+#endif
+    suite_tmp_remove(dir);
+}
+END_TEST
+
 START_TEST(the_choice_of_a_clip_says_so_and_leaves_nothing) {
     fail_in_turn(measure_clip, 20);
 }
@@ -455,6 +523,7 @@ int main(void) {
     add_case(s, "steps", a_step_says_so_and_the_next_one_succeeds);
     add_case(s, "blocks", answers_of_a_network_of_blocks_say_so_and_leave_nothing);
     add_case(s, "samples", a_report_on_samples_says_so_and_leaves_nothing);
+    add_case(s, "images", sets_of_images_say_so_and_leave_nothing);
     add_case(s, "clips", the_choice_of_a_clip_says_so_and_leaves_nothing);
     add_case(s, "templates", a_question_by_a_chat_template_says_so_and_leaves_nothing);
     return suite_run(s);
