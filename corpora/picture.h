@@ -61,9 +61,11 @@ mdlm_status md_picture_save_animation(const md_picture *frames, int count, int m
 /* Other channels, 1, 3 or 4: alpha is composited on white unless it is kept; grey is 0.299 red +
  * 0.587 green + 0.114 blue (Rec. 601). */
 mdlm_status md_picture_convert(md_picture *p, int channels, mdlm_error *err);
-/* A square of `side` pixels: the shorter side is resized to it, each new pixel the mean of the area
- * it covers (weighted by alpha), and the middle is cut out. Enlarging repeats pixels. */
-mdlm_status md_picture_fit(md_picture *p, int side, mdlm_error *err);
+/* Y x X pixels: each new pixel is the mean of the area it covers (weighted by alpha). Enlarging to
+ * a multiple repeats pixels. Y and X are at most MD_PICTURE_SIDE. */
+mdlm_status md_picture_resize(md_picture *p, int Y, int X, mdlm_error *err);
+/* A square of `size` pixels: the middle of the longer side is cut out, and resized. */
+mdlm_status md_picture_fit(md_picture *p, int size, mdlm_error *err);
 
 /* --- from and to a model's numbers ------------------------------------------------------------ */
 

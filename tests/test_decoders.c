@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "tests/test_corpora.h"
 #include "tests/test_pictures.h"
 
 static void assert_refused(const char *path, const char *message) {
@@ -142,7 +143,7 @@ END_TEST
 /* A small PNG whose header promises another size; its checksum is right. */
 static const char *lying_png(uint32_t Y, uint32_t X) {
     size_t size;
-    char *bytes = file_bytes(save_picture("small.png", 4, 4, 1), &size);
+    char *bytes = file_bytes(save_picture(at("small.png"), 4, 4, 1), &size);
     for (int i = 0; i < 4; i++) {
         bytes[16 + i] = (char)(X >> (24 - 8 * i));
         bytes[20 + i] = (char)(Y >> (24 - 8 * i));
@@ -165,7 +166,7 @@ START_TEST(a_png_bomb_is_refused_by_its_header) {
 END_TEST
 
 START_TEST(no_damage_to_a_png_does_harm) {
-    damage(save_picture("x.png", 6, 5, 3), 12); /* the last chunk says nothing */
+    damage(save_picture(at("x.png"), 6, 5, 3), 12); /* the last chunk says nothing */
     const png_kind kind = {.depth = 8, .type = PNG_COLOR_TYPE_PALETTE, .alpha = 1};
     damage(write_png(&kind, 1, 3, (const uint8_t[]){0, 1, 3}, 0), 12);
 }

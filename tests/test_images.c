@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "corpora/images.h"
+#include "tests/test_corpora.h"
 #include "tests/test_pictures.h"
 
 /* --- IDX -------------------------------------------------------------------------------------- */
@@ -408,7 +409,7 @@ END_TEST
 
 START_TEST(images_of_two_sizes_are_refused_by_name_unless_a_size_is_given) {
     put_plain("a.png", 1, 1);
-    save_picture("b.png", 6, 9, 1);
+    save_picture(at("b.png"), 6, 9, 1);
     assert_refused(dir, "a.png' 4 x 4, ");
     ck_assert_ptr_nonnull(strstr(err.message, "b.png' 6 x 9; give one with --image-size"));
     md_images_options opt = md_images_defaults();

@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include "base/file.h"
+#include "tests/test_corpora.h"
 #include "tests/test_pictures.h"
 
 static md_picture picture_of(int Y, int X, int C, const uint8_t *pixels) {
@@ -82,6 +83,13 @@ START_TEST(enlarging_to_a_multiple_repeats_pixels) {
     md_picture p = picture_of(1, 1, 3, (const uint8_t[]){9, 8, 7});
     assert_ok(md_picture_fit(&p, 2, &err));
     assert_pixels(&p, 2, 2, 3, (const uint8_t[]){9, 8, 7, 9, 8, 7, 9, 8, 7, 9, 8, 7});
+}
+END_TEST
+
+START_TEST(both_sides_may_change_in_their_own_way) {
+    md_picture p = picture_of(2, 4, 1, (const uint8_t[]){0, 10, 20, 40, 4, 6, 8, 10});
+    assert_ok(md_picture_resize(&p, 4, 2, &err));
+    assert_pixels(&p, 4, 2, 1, (const uint8_t[]){5, 30, 5, 30, 5, 9, 5, 9});
 }
 END_TEST
 
@@ -285,6 +293,7 @@ int main(void) {
     suite_case(s, shrinking_takes_the_mean_of_the_area_that_a_pixel_covers);
     suite_case(s, the_middle_of_a_longer_side_is_cut_out);
     suite_case(s, enlarging_to_a_multiple_repeats_pixels);
+    suite_case(s, both_sides_may_change_in_their_own_way);
     suite_case(s, colours_under_transparent_pixels_do_not_leak);
     suite_case(s, a_plain_picture_stays_plain_at_any_size);
     suite_case(s, every_byte_comes_back_from_its_number);
