@@ -19,6 +19,9 @@ mdlm_status md_file_read(const char *path, size_t max_bytes, char **out, size_t 
                          mdlm_error *err);
 /* Writes temporary, fsync, rename, fsync of the folder. */
 mdlm_status md_file_write(const char *path, const void *bytes, size_t size, mdlm_error *err);
+/* The same without fsync, for files by the thousand: a crash of the machine may lose them. */
+mdlm_status md_file_write_quickly(const char *path, const void *bytes, size_t size,
+                                  mdlm_error *err);
 bool md_file_exists(const char *path);
 bool md_is_dir(const char *path);
 mdlm_status md_file_size(const char *path, int64_t *out, mdlm_error *err);

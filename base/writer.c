@@ -126,19 +126,24 @@ static char *parent_of(const char *path, mdlm_error *err) {
     return md_strndup(path, slash == path ? 1 : (size_t)(slash - path), err);
 }
 
-mdlm_status md_writer_commit(md_writer *w, mdlm_error *err) {
+static mdlm_status commit(md_writer *w, bool lasting, mdlm_error *err) {
     MD_TRY(md_writer_write(w, NULL, 0, err));
     MD_TRY(flush(w, err));
-    if (fsync(w->fd) != 0) return fail_write(w, err);
+    if (lasting && fsync(w->fd) != 0) return fail_write(w, err);
     int fd = w->fd;
     w->fd = -1;
     if (close(fd) != 0) return fail_write(w, err);
     if (rename(w->temporary, w->path) != 0) return fail_write(w, err);
     w->created = false;
+    if (!lasting) return MDLM_OK;
     char *folder = parent_of(w->path, err);
     mdlm_status status = folder ? md_dir_sync(folder, err) : MDLM_RUNTIME;
     md_free(folder);
     return status;
+}
+
+mdlm_status md_writer_commit(md_writer *w, mdlm_error *err) {
+    return commit(w, true, err);
 }
 
 void md_writer_free(md_writer *w) {
@@ -151,11 +156,21 @@ void md_writer_free(md_writer *w) {
     md_free(w);
 }
 
-mdlm_status md_file_write(const char *path, const void *bytes, size_t size, mdlm_error *err) {
+static mdlm_status write_whole(const char *path, const void *bytes, size_t size, bool lasting,
+                               mdlm_error *err) {
     md_writer *w = NULL;
     MD_TRY(md_writer_open(path, &w, err));
     mdlm_status status = md_writer_write(w, bytes, size, err);
-    if (status == MDLM_OK) status = md_writer_commit(w, err);
+    if (status == MDLM_OK) status = commit(w, lasting, err);
     md_writer_free(w);
     return status;
+}
+
+mdlm_status md_file_write(const char *path, const void *bytes, size_t size, mdlm_error *err) {
+    return write_whole(path, bytes, size, true, err);
+}
+
+mdlm_status md_file_write_quickly(const char *path, const void *bytes, size_t size,
+                                  mdlm_error *err) {
+    return write_whole(path, bytes, size, false, err);
 }

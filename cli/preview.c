@@ -136,11 +136,13 @@ mdlm_status md_preview_encode(md_preview how, const md_picture *picture, int col
     return status;
 }
 
-mdlm_status md_preview_show(const md_picture *picture, mdlm_error *err) {
+mdlm_status md_preview_show(const md_picture *picture, bool *shown, mdlm_error *err) {
     md_preview_facts facts = md_preview_look(STDOUT_FILENO);
     md_buffer text = {0};
+    md_preview how = md_preview_choose(&facts);
     int columns = md_terminal_of(STDOUT_FILENO).columns;
-    mdlm_status status = md_preview_encode(md_preview_choose(&facts), picture, columns, &text, err);
+    mdlm_status status = md_preview_encode(how, picture, columns, &text, err);
+    if (shown) *shown = how != MD_PREVIEW_NONE;
     if (status == MDLM_OK) status = md_cli_write(text.data, text.size, err);
     md_buffer_release(&text);
     return status;

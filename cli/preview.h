@@ -1,6 +1,6 @@
 /* cli/preview.h: a picture in the terminal, by whatever the terminal understands.
  *
- *     MD_TRY(md_preview_show(&grid, err));              nothing when stdout is no terminal
+ *     MD_TRY(md_preview_show(&grid, NULL, err));        nothing when stdout is no terminal
  *
  * kitty, Ghostty: kitty's graphics protocol. iTerm2, WezTerm: inline images. foot, mlterm, mintty:
  * sixel. Others, and all inside of tmux or screen, which swallow the three: a half block "▀" for
@@ -38,7 +38,7 @@ md_preview md_preview_choose(const md_preview_facts *facts);
 mdlm_status md_preview_encode(md_preview how, const md_picture *picture, int columns,
                               md_buffer *out, mdlm_error *err);
 
-/* Shows it on stdout, if that is a terminal that can. */
-mdlm_status md_preview_show(const md_picture *picture, mdlm_error *err);
+/* Shows it on stdout if that is a terminal that can; `shown` (may be NULL) says whether. */
+mdlm_status md_preview_show(const md_picture *picture, bool *shown, mdlm_error *err);
 
 #endif
