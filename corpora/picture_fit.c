@@ -55,7 +55,7 @@ static void add_area(const fitting *f, int y, int x, uint64_t sums[4]) {
 }
 
 static uint8_t rounded(uint64_t sum, uint64_t weight) {
-    return weight ? (uint8_t)((sum + weight / 2) / weight) : 0;
+    return (uint8_t)(weight ? (sum + weight / 2) / weight : 0);
 }
 
 static mdlm_status resize(md_picture *p, side y, side x, mdlm_error *err) {

@@ -57,6 +57,21 @@ START_TEST(a_written_file_reads_back_and_leaves_no_temporary) {
 }
 END_TEST
 
+START_TEST(a_file_written_quickly_is_whole_and_alone) {
+    mdlm_error err = {0};
+    assert_ok(md_file_write_quickly(in_dir("x"), "old", 3, &err));
+    assert_ok(md_file_write_quickly(in_dir("x"), "a\0b", 3, &err));
+    char *text = NULL;
+    size_t size = 0;
+    assert_ok(md_file_read(in_dir("x"), 3, &text, &size, &err));
+    ck_assert_uint_eq(size, 3);
+    ck_assert_mem_eq(text, "a\0b", 4);
+    md_free(text);
+    ck_assert_uint_eq(entries(dir), 1);
+    assert_fails(md_file_write_quickly(in_dir("no/x"), "", 0, &err), MDLM_WRITE, "no/x");
+}
+END_TEST
+
 START_TEST(an_empty_file_reads_as_an_empty_text) {
     mdlm_error err = {0};
     assert_ok(md_file_write(in_dir("empty"), NULL, 0, &err));
@@ -426,6 +441,7 @@ int main(void) {
     Suite *s = suite_create("file");
 #define ADD(test) add(s, #test, test)
     ADD(a_written_file_reads_back_and_leaves_no_temporary);
+    ADD(a_file_written_quickly_is_whole_and_alone);
     ADD(an_empty_file_reads_as_an_empty_text);
     ADD(a_mapping_that_is_forgotten_piece_by_piece_takes_the_memory_of_a_piece);
     ADD(what_cannot_be_read_is_refused_by_name);

@@ -13,6 +13,8 @@ static void assert_refused(const char *path, const char *message) {
     ck_assert_ptr_null(p.pixels);
 }
 
+#if defined(MDLM_HAVE_PNG) || defined(MDLM_HAVE_JPEG)
+
 static char *file_bytes(const char *path, size_t *size) {
     char *bytes = NULL;
     assert_ok(md_file_read(path, 1 << 24, &bytes, size, &err));
@@ -48,6 +50,8 @@ static void damage(const char *path, size_t may_lack) {
     md_free(bytes);
 }
 
+#endif
+
 START_TEST(a_file_of_another_kind_is_refused_by_name) {
     assert_ok(md_file_write(at("x.png"), "not a picture", 13, &err));
     assert_refused(at("x.png"), "neither a PNG nor a JPEG");
@@ -58,7 +62,14 @@ START_TEST(a_file_of_another_kind_is_refused_by_name) {
 }
 END_TEST
 
-#ifdef MDLM_HAVE_PNG
+#ifndef MDLM_HAVE_PNG
+
+START_TEST(without_its_library_a_png_is_refused) {
+    assert_refused(save_picture(at("x.png"), 2, 2, 1), "mdlm was built without libpng");
+}
+END_TEST
+
+#else
 
 #include <png.h>
 #include <zlib.h>
@@ -174,7 +185,15 @@ END_TEST
 
 #endif
 
-#ifdef MDLM_HAVE_JPEG
+#ifndef MDLM_HAVE_JPEG
+
+START_TEST(without_its_library_a_jpeg_is_refused) {
+    assert_ok(md_file_write(at("x"), "\xff\xd8\xff\xe0", 4, &err));
+    assert_refused(at("x"), "mdlm was built without libjpeg");
+}
+END_TEST
+
+#else
 
 #include <jpeglib.h>
 
@@ -289,6 +308,8 @@ int main(void) {
     tcase_add_test(c, interlaced_rows_come_out_in_order);
     tcase_add_test(c, a_png_bomb_is_refused_by_its_header);
     tcase_add_test(c, no_damage_to_a_png_does_harm);
+#else
+    tcase_add_test(c, without_its_library_a_png_is_refused);
 #endif
 #ifdef MDLM_HAVE_JPEG
     tcase_add_test(c, jpegs_of_grey_and_of_colours_are_read);
@@ -296,6 +317,8 @@ int main(void) {
     tcase_add_test(c, a_jpeg_bomb_is_refused_by_its_header);
     tcase_add_test(c, a_jpeg_of_endless_scans_is_refused);
     tcase_add_test(c, no_damage_to_a_jpeg_does_harm);
+#else
+    tcase_add_test(c, without_its_library_a_jpeg_is_refused);
 #endif
     suite_add_tcase(s, c);
     return suite_run(s);
