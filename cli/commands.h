@@ -16,6 +16,7 @@
     X(corpus) \
     X(bench) \
     X(image_train) \
+    X(image_generate) \
     X(info)
 
 #define MD_COMMAND_DECLARATION(name) extern const md_command md_cmd_##name;

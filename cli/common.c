@@ -16,8 +16,7 @@ const md_option md_cli_model_table[] = {MD_CLI_MODEL_OPTIONS(MD_OPTION_ROW){0}};
 const md_option md_cli_common_table[] = {MD_CLI_COMMON_OPTIONS(MD_OPTION_ROW){0}};
 #undef MD_OPTION_STRUCT
 
-/* The file of the weights that --weights names; *path stays NULL for the published ones. */
-static mdlm_status find_weights(const md_cli *cli, char **path, mdlm_error *err) {
+mdlm_status md_cli_weights(const md_cli *cli, char **path, mdlm_error *err) {
     const char *name = cli->common.weights;
     char *folder = NULL;
     if (!strcmp(name, "best")) return MDLM_OK;
@@ -36,7 +35,7 @@ mdlm_status md_cli_load(const md_cli *cli, mdlm_model **out, mdlm_error *err) {
                        cli->model);
     }
     char *weights = NULL;
-    MD_TRY(find_weights(cli, &weights, err));
+    MD_TRY(md_cli_weights(cli, &weights, err));
     mdlm_load_options opt = {.threads = cli->threads,
                              .kernels = cli->kernels,
                              .dtype = cli->common.dtype,

@@ -95,6 +95,10 @@ struct md_cli {
 /* Loads cli->model. MDLM_INPUT with advice when there is nothing at that place. */
 mdlm_status md_cli_load(const md_cli *cli, mdlm_model **out, mdlm_error *err);
 
+/* The file of the weights that --weights names, freed with md_free; *path is left alone for the
+ * published ones. MDLM_INPUT when the run has no checkpoint. */
+mdlm_status md_cli_weights(const md_cli *cli, char **path, mdlm_error *err);
+
 /* The only positional argument, or NULL. */
 const char *md_cli_argument(const md_cli *cli);
 

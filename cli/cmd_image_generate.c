@@ -1,0 +1,323 @@
+/* cli/cmd_image_generate.c: `mdlm image-generate`: images from noise. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/eta.h"
+#include "cli/film.h"
+#include "cli/image_files.h"
+#include "cli/image_model.h"
+#include "cli/output.h"
+#include "cli/preview.h"
+#include "cli/signals.h"
+#include "sampler/image_guide.h"
+#include "sampler/image_rule.h"
+
+enum { AT_ONCE = 64 }; /* images in a run of the sampler; an image does not depend on the others */
+
+#define IMAGE_OPTIONS(X) \
+    X(INT, num_samples, 16, 1, 1000000, "images to make") \
+    X(TEXT, out, "samples.png", 0, 0, \
+      "PNG file with all images in a grid; a folder, or a name that ends with '/': a file an " \
+      "image") \
+    X(TEXT, class, "", 0, 0, \
+      "classes in turn, by name or number, as in circle,3; all; none; all of them if not given") \
+    X(INT, first_index, 0, 0, 4000000000, \
+      "number of the first image: an image depends on seed and number") \
+    X(INT, columns, 0, 1, 1000, "images in a row of the grid; near-square if not given") \
+    X(INT, zoom, 1, 1, 64, "each pixel becomes so many a side") \
+    X(TEXT, frames, "", 0, 0, \
+      "folder for pictures of the denoising of the first images: moments, an animation, a strip") \
+    X(FLAG, show, false, 0, 0, "show the images on stdout even off a terminal")
+
+#define IMAGE_SAMPLING_OPTIONS(X) \
+    X(CHOICE, sampler, "ddim", 0, 0, \
+      "ddpm|ddim|dpm++=dpm=dpmpp_2m|heun|euler: ancestral; without its noise; of second order " \
+      "with one evaluation a step; with two; of first order") \
+    X(INT, steps, 0, 1, 100000, \
+      "noise levels visited; ddpm 1000, ddim and euler 50, dpm++ 25, heun 18 if not given") \
+    X(CHOICE, spacing, "auto", 0, 0, \
+      "auto|leading|linspace|trailing|karras: which levels; auto: trailing, but karras for heun, " \
+      "euler and variance-exploding models") \
+    X(REAL, eta, 0, 0, 1, "ddim: 0 without noise .. 1 as much as ddpm with --variance small") \
+    X(CHOICE, variance, "auto", 0, 0, \
+      "auto|small=fixed_small|large=fixed_large|learned=learned_range: of ddpm's noise; auto: " \
+      "what the model was trained with") \
+    X(CHOICE, clip_x0, "static", 0, 0, \
+      "static=on=true|dynamic|none=off=false: the estimate of the image into [-1, 1]; by its " \
+      ".995 quantile (for high guidance scales); as it is") \
+    X(REAL, guidance_scale, 1, 0, 100, "how much more the class counts; 1: off")
+
+typedef struct image_options {
+    IMAGE_OPTIONS(MD_OPTION_FIELD)
+    IMAGE_SAMPLING_OPTIONS(MD_OPTION_FIELD)
+} image_options;
+
+#define MD_OPTION_STRUCT image_options
+static const md_option table[] = {IMAGE_OPTIONS(MD_OPTION_ROW){0}};
+static const md_option sampling_table[] = {IMAGE_SAMPLING_OPTIONS(MD_OPTION_ROW){0}};
+#undef MD_OPTION_STRUCT
+
+typedef struct job {
+    md_cli *cli;
+    const image_options *opt;
+    md_cli_image_model model;
+    md_gaussian process; /* the model's, with the variance asked for; owns nothing */
+    md_image_sampler_options sampling;
+    md_image_guide guide;
+    md_image_denoiser denoiser;
+    int32_t *classes; /* taken in turn */
+    int class_count;
+    float *x;       /* [AT_ONCE, Y, X, C] */
+    int32_t *label; /* [AT_ONCE] */
+    md_image_files files;
+    md_film *film; /* until the first images are saved; NULL: not asked for */
+    md_eta eta;
+    int64_t done;      /* images before those at hand */
+    mdlm_error *error; /* of the callback */
+    mdlm_status status;
+} job;
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+static mdlm_status refuse_idle(const job *j, mdlm_error *err) {
+    static const char *const ddim[] = {"eta", NULL}, *const ddpm[] = {"variance", NULL};
+    static const char *const grid[] = {"columns", NULL};
+    const md_options *o = j->cli->options;
+    if (strcmp(j->opt->sampler, "ddim") != 0)
+        MD_TRY(md_options_refuse(o, ddim, "--sampler ddim", err));
+    if (strcmp(j->opt->sampler, "ddpm") != 0)
+        MD_TRY(md_options_refuse(o, ddpm, "--sampler ddpm", err));
+    if (md_image_files_folder(j->opt->out))
+        MD_TRY(md_options_refuse(o, grid, "a grid, not for a folder", err));
+    return MDLM_OK;
+}
+
+static void settle_sampling(job *j) {
+    const image_options *opt = j->opt;
+    md_image_sampler_options *s = &j->sampling;
+    j->process = j->model.setup.process;
+    const int variance = md_name_value(md_variance_names, opt->variance);
+    const int spacing = md_name_value(md_spacing_names, opt->spacing);
+    if (variance >= 0) j->process.opt.variance = (md_variance_kind)variance;
+    *s = md_image_sampler_defaults(md_image_rule_find(opt->sampler), &j->process);
+    if (spacing >= 0) s->spacing = (md_spacing_kind)spacing;
+    if (opt->steps > 0) s->steps = (int)opt->steps;
+    s->eta = opt->eta;
+    s->clip.on = strcmp(opt->clip_x0, "none") != 0;
+    if (strcmp(opt->clip_x0, "dynamic") == 0) s->clip.quantile = 0.995;
+    s->seed = (uint64_t)j->cli->common.seed;
+    s->pool = j->model.pool;
+}
+
+/* Classes, and guidance to them. */
+static mdlm_status settle_classes(job *j, mdlm_error *err) {
+    const md_image_setup *setup = &j->model.setup;
+    const char *text = j->opt->class;
+    bool any = false;
+    if (!*text) text = setup->config.classes > 0 ? "all" : "none";
+    MD_TRY(md_cli_classes_parse(setup, text, &j->classes, &j->class_count, err));
+    for (int i = 0; i < j->class_count; i++) any = any || j->classes[i] >= 0;
+    if (j->opt->guidance_scale != 1 && setup->config.classes > 0 && !any)
+        return md_fail(err, MDLM_USAGE, "--guidance-scale is for images of a class: see --class");
+    MD_TRY(md_image_guide_init(&j->guide, &j->model.denoiser, j->opt->guidance_scale, err));
+    j->denoiser = md_image_guide_denoiser(&j->guide);
+    return MDLM_OK;
+}
+
+static int at_once(const job *j) {
+    return j->opt->num_samples < AT_ONCE ? (int)j->opt->num_samples : AT_ONCE;
+}
+
+static mdlm_status open_files(job *j, mdlm_error *err) {
+    const md_image_shape s = j->model.setup.config.shape;
+    const md_grid grid = {
+        .Y = s.Y, .X = s.X, .C = s.C, .columns = (int)j->opt->columns, .scale = (int)j->opt->zoom};
+    const size_t size = (size_t)s.Y * (size_t)s.X * (size_t)s.C;
+    if (!(j->x = md_alloc((size_t)at_once(j), size * sizeof *j->x, err))) return MDLM_RUNTIME;
+    if (!(j->label = md_alloc(AT_ONCE, sizeof *j->label, err))) return MDLM_RUNTIME;
+    MD_TRY(md_image_files_open(&j->files, j->opt->out, grid, j->opt->num_samples, err));
+    j->files.first = j->opt->first_index;
+    if (*j->opt->frames) MD_TRY(md_film_open(j->opt->frames, grid, at_once(j), &j->film, err));
+    return MDLM_OK;
+}
+
+static void announce(const job *j) {
+    const md_cli *cli = j->cli;
+    const md_image_shape s = j->model.setup.config.shape;
+    md_cli_note(cli,
+                "%s: %lld images %dx%d%s, sampler %s%s, steps %d%s, spacing %s%s, clip-x0 %s%s, "
+                "guidance scale %g%s, seed %lld%s",
+                cli->model, (long long)j->opt->num_samples, s.Y, s.X,
+                md_cli_defaulted(cli, "num_samples"), j->opt->sampler,
+                md_cli_defaulted(cli, "sampler"), j->sampling.steps, md_cli_defaulted(cli, "steps"),
+                md_spacing_names[j->sampling.spacing], md_cli_defaulted(cli, "spacing"),
+                j->opt->clip_x0, md_cli_defaulted(cli, "clip_x0"), j->opt->guidance_scale,
+                md_cli_defaulted(cli, "guidance_scale"), (long long)cli->common.seed,
+                md_cli_defaulted(cli, "seed"));
+}
+
+/* --- sampling --------------------------------------------------------------------------------- */
+
+static int on_step(void *user, const md_image_step *step) {
+    job *j = user;
+    const int64_t now = j->done * step->steps + (int64_t)step->step * step->samples;
+    if (j->film) j->status = md_film_look(j->film, step, j->error);
+    if (j->status != MDLM_OK) return 1;
+    return md_eta_update(&j->eta, now, j->opt->num_samples * step->steps);
+}
+
+static mdlm_status print_json(const job *j, int64_t index, int32_t label,
+                              const md_sampler_work *work, double seconds, int count,
+                              mdlm_error *err) {
+    char number[16];
+    md_buffer path = {0};
+    md_json_line line;
+    mdlm_status status = md_image_files_name(&j->files, index, &path, err);
+    if (status == MDLM_OK) {
+        md_json_begin(&line);
+        md_json_put_int(&line, "index", index);
+        md_json_put_string(&line, "class",
+                           label < 0 ? NULL : md_cli_class_name(&j->model.setup, label, number));
+        md_json_put_int(&line, "label", label);
+        md_json_put_string(&line, "file", path.data);
+        md_json_put_int(&line, "steps", work->steps);
+        md_json_put_int(&line, "evaluations", work->evaluations / count);
+        md_json_put_real(&line, "seconds", seconds);
+        md_json_put_real(&line, "images_per_second", count / seconds);
+        status = md_json_end(&line, err);
+    }
+    md_buffer_release(&path);
+    return status;
+}
+
+/* Saves what came of images [first, first + count) of this call. */
+static mdlm_status keep(job *j, int64_t first, int count, const md_sampler_work *work,
+                        double seconds, mdlm_error *err) {
+    MD_TRY(md_image_files_add(&j->files, j->x, count, err));
+    if (j->film) MD_TRY(md_film_save(j->film, err));
+    md_film_free(j->film);
+    j->film = NULL;
+    for (int i = 0; j->cli->common.json && i < count; i++)
+        MD_TRY(
+            print_json(j, j->opt->first_index + first + i, j->label[i], work, seconds, count, err));
+    return MDLM_OK;
+}
+
+/* Cancelled images are what the network last took them for, and kept. */
+static mdlm_status sample(job *j, int64_t first, int count, mdlm_error *err) {
+    md_image_sampler_options opt = j->sampling;
+    md_image_batch batch = {.x = j->x, .label = j->label, .samples = count};
+    md_sampler_work work;
+    opt.first_index = j->opt->first_index + first;
+    opt.on_step = on_step;
+    opt.user = j;
+    j->done = first;
+    j->error = err;
+    for (int i = 0; i < count; i++)
+        j->label[i] = j->classes[(opt.first_index + i) % j->class_count];
+    const double start = md_now();
+    mdlm_status status = md_image_sampler_run(&j->denoiser, &j->process, &opt, &batch, &work, err);
+    if (status == MDLM_CANCELLED && j->status != MDLM_OK) return j->status;
+    if (status != MDLM_OK && status != MDLM_CANCELLED) return status;
+    mdlm_status kept = keep(j, first, count, &work, md_now() - start, err);
+    if (kept == MDLM_OK && status == MDLM_CANCELLED && err) err->message[0] = 0;
+    return kept == MDLM_OK ? status : kept;
+}
+
+static mdlm_status sample_all(job *j, mdlm_error *err) {
+    mdlm_status status = MDLM_OK;
+    md_cli_signals_catch();
+    j->eta = md_eta_start(j->cli->common.quiet);
+    md_eta_begin(&j->eta, "denoising");
+    for (int64_t first = 0; status == MDLM_OK && first < j->opt->num_samples; first += AT_ONCE) {
+        int64_t left = j->opt->num_samples - first;
+        status = sample(j, first, (int)(left < AT_ONCE ? left : AT_ONCE), err);
+    }
+    md_eta_clear(&j->eta);
+    return status;
+}
+
+/* On a terminal, unless told to be quiet; anywhere with --show. */
+static mdlm_status show(const job *j, mdlm_error *err) {
+    enum { COLUMNS = 80 };
+    const md_cli_common *c = &j->cli->common;
+    bool shown = false;
+    if (j->files.folder || c->json) return MDLM_OK;
+    if (!c->quiet || j->opt->show) MD_TRY(md_preview_show(&j->files.picture, &shown, err));
+    if (shown || !j->opt->show) return MDLM_OK;
+    md_buffer text = {0};
+    mdlm_status status =
+        md_preview_encode(MD_PREVIEW_BLOCKS, &j->files.picture, COLUMNS, &text, err);
+    if (status == MDLM_OK) status = md_cli_write(text.data, text.size, err);
+    md_buffer_release(&text);
+    return status;
+}
+
+static mdlm_status finish(job *j, double seconds, mdlm_error *err) {
+    char time[MD_SHORT_TEXT];
+    MD_TRY(md_image_files_close(&j->files, err));
+    if (j->files.count == 0) return MDLM_OK;
+    MD_TRY(show(j, err));
+    md_duration_text(seconds, time);
+    md_cli_note(j->cli, "%lld images in '%s' after %s%s%s%s", (long long)j->files.count,
+                j->opt->out, time, *j->opt->frames ? ", their denoising in '" : "", j->opt->frames,
+                *j->opt->frames ? "'" : "");
+    return MDLM_OK;
+}
+
+static mdlm_status work(job *j, mdlm_error *err) {
+    const double start = md_now();
+    MD_TRY(refuse_idle(j, err));
+    MD_TRY(md_cli_image_load(j->cli, &j->model, err));
+    settle_sampling(j);
+    MD_TRY(settle_classes(j, err));
+    MD_TRY(open_files(j, err));
+    announce(j);
+    mdlm_status status = sample_all(j, err);
+    if (status != MDLM_OK && status != MDLM_CANCELLED) return status;
+    mdlm_status finished = finish(j, md_now() - start, err);
+    return finished == MDLM_OK ? status : finished;
+}
+
+static mdlm_status run(md_cli *cli, mdlm_error *err) {
+    job j = {.cli = cli, .opt = cli->settings};
+    mdlm_status status = work(&j, err);
+    md_film_free(j.film);
+    md_image_files_release(&j.files);
+    md_image_guide_release(&j.guide);
+    md_cli_image_release(&j.model);
+    md_free(j.classes);
+    md_free(j.label);
+    md_free(j.x);
+    return status;
+}
+
+static const md_cli_section sections[] = {
+    {"Images", table}, {"Sampling", sampling_table}, {NULL, NULL}};
+
+static const md_option_alias aliases[] = {
+    {"-n", "num_samples"}, {"-o", "out"}, {"--cfg-scale", "guidance_scale"}, {NULL, NULL}};
+
+const md_command md_cmd_image_generate = {
+    .name = "image-generate",
+    .arguments = "",
+    .summary = "Make images from noise: a PNG grid or single images, shown on terminals.",
+    .examples = "  mdlm image-generate                                  16 images in samples.png\n"
+                "  mdlm image-generate --num-samples 64 --out grid.png  a grid of 8 by 8\n"
+                "  mdlm image-generate --out images/ -n 1000            a file for each\n"
+                "  mdlm image-generate --class circle --guidance-scale 3\n"
+                "  mdlm image-generate --sampler dpm++ --steps 20       fewer steps\n"
+                "  mdlm image-generate -n 8 --frames film               watch them appear\n",
+    .notes = "An image depends on the model, --seed and its number, not on how many are made at\n"
+             "once. Ctrl-C saves what there is. Scale 1 is the plain model of the class, larger\n"
+             "scales follow the class more closely and vary less.\n",
+    .settings_size = sizeof(image_options),
+    .sections = sections,
+    .aliases = aliases,
+    .has_model = true,
+    .of_images = true,
+    .run = run,
+};

@@ -1,0 +1,116 @@
+/* cli/image_model.c: see image_model.h. */
+#include "cli/image_model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+static mdlm_status load_network(const md_cli *cli, md_cli_image_model *m, mdlm_error *err) {
+    char *weights = NULL;
+    MD_TRY(md_cli_weights(cli, &weights, err));
+    mdlm_status status = md_image_model_load(cli->model, weights, &m->net, NULL, err);
+    md_free(weights);
+    return status;
+}
+
+mdlm_status md_cli_image_load(const md_cli *cli, md_cli_image_model *m, mdlm_error *err) {
+    if (!*cli->common.model && !md_is_dir(cli->model))
+        return md_fail(err, MDLM_INPUT,
+                       "there is no run in '%s': make one with `mdlm image-train`, or name a model "
+                       "with --model",
+                       cli->model);
+    if (strcmp(cli->common.dtype, "q8_0") == 0)
+        return md_fail(err, MDLM_USAGE, "--dtype q8_0 is for text: expected f32 or bf16");
+    MD_TRY(md_image_setup_load(cli->model, &m->setup, err));
+    MD_TRY(load_network(cli, m, err));
+    MD_TRY(md_kernels_init(&m->kernels, cli->kernels, err));
+    MD_TRY(md_kernels_set_dtype(&m->kernels, cli->common.dtype, err));
+    if (!(m->pool = md_pool_new(cli->threads, err))) return MDLM_RUNTIME;
+    if (!(m->tape = md_tape_new(m->pool, &m->kernels, err))) return MDLM_RUNTIME;
+    m->view = (md_image_view){.model = m->net, .tape = m->tape};
+    m->denoiser = md_image_model_denoiser(&m->view);
+    return MDLM_OK;
+}
+
+void md_cli_image_release(md_cli_image_model *m) {
+    md_tape_free(m->tape);
+    md_pool_free(m->pool);
+    md_image_model_free(m->net);
+    md_image_setup_release(&m->setup);
+}
+
+/* --- classes --------------------------------------------------------------------------------- */
+
+const char *md_cli_class_name(const md_image_setup *setup, int32_t label, char number[16]) {
+    if (label < 0) return "none";
+    if ((size_t)label < setup->class_names.count) return setup->class_names.items[label];
+    snprintf(number, 16, "%d", label);
+    return number;
+}
+
+/* -2: there is no such class. */
+static int32_t find_class(const md_image_setup *setup, const char *word) {
+    char *end = NULL;
+    if (strcmp(word, "none") == 0) return -1;
+    for (size_t i = 0; i < setup->class_names.count; i++)
+        if (strcmp(word, setup->class_names.items[i]) == 0) return (int32_t)i;
+    long number = strtol(word, &end, 10);
+    bool known = *word && !*end && number >= 0 && number < setup->config.classes;
+    return known ? (int32_t)number : -2;
+}
+
+static mdlm_status refuse_class(const md_image_setup *setup, const char *word, mdlm_error *err) {
+    char first[16], last[16];
+    const int classes = setup->config.classes;
+    if (classes == 0)
+        return md_fail(err, MDLM_USAGE, "--class '%.60s': the model was trained without classes",
+                       word);
+    const char *near =
+        md_suggest(word, (const char *const *)setup->class_names.items, setup->class_names.count);
+    if (near)
+        return md_fail(err, MDLM_USAGE, "--class '%.60s' is not known; did you mean '%s'?", word,
+                       near);
+    return md_fail(err, MDLM_USAGE,
+                   "--class '%.60s' is not known: expected one of the %d from '%s' to '%s', its "
+                   "number from 0, all, or none",
+                   word, classes, md_cli_class_name(setup, 0, first),
+                   md_cli_class_name(setup, classes - 1, last));
+}
+
+/* Words of `list` are cut apart in place. */
+static mdlm_status parse_list(const md_image_setup *setup, char *list, int32_t *out, int *count,
+                              mdlm_error *err) {
+    for (char *word = list; word;) {
+        char *comma = strchr(word, ',');
+        if (comma) *comma = 0;
+        int32_t label = find_class(setup, word);
+        if (label < -1) return refuse_class(setup, word, err);
+        out[(*count)++] = label;
+        word = comma ? comma + 1 : NULL;
+    }
+    return MDLM_OK;
+}
+
+mdlm_status md_cli_classes_parse(const md_image_setup *setup, const char *text, int32_t **out,
+                                 int *count, mdlm_error *err) {
+    const bool all = strcmp(text, "all") == 0 && setup->config.classes > 0;
+    const size_t most = all ? (size_t)setup->config.classes : strlen(text) + 1;
+    int32_t *labels = md_alloc(most, sizeof *labels, err);
+    char *list = md_strdup(text, err);
+    int found = 0;
+    mdlm_status status = labels && list ? MDLM_OK : MDLM_RUNTIME;
+    if (status == MDLM_OK && all)
+        for (; found < setup->config.classes; found++) labels[found] = found;
+    else if (status == MDLM_OK)
+        status = parse_list(setup, list, labels, &found, err);
+    md_free(list);
+    if (status == MDLM_OK) {
+        *out = labels;
+        *count = found;
+    } else {
+        md_free(labels);
+    }
+    return status;
+}
