@@ -1,24 +1,22 @@
 /* train/image_train.c: see image_train.h. */
 #include "train/image_train.h"
 
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "train/image_data.h"
 #include "train/image_plan.h"
 #include "train/image_task.h"
 #include "train/session.h"
 
-static const char DEFAULT_IMAGES[] = "shapes", SOURCE[] = "source", HASH[] = "hash";
+static const char DEFAULT_IMAGES[] = "shapes";
 
 /* Everything that one training on images holds. */
 typedef struct image_session {
     md_session run;
     md_image_settings *set;
     mdlm_error *err;
-    char *path; /* of the images, from wherever a run is resumed */
-    md_images *images;
+    md_image_data images;
     md_image_aim aim;
     md_image_setup setup;
     md_times times;
@@ -26,69 +24,38 @@ typedef struct image_session {
     md_image_task task;
 } image_session;
 
-static const md_run_kind image_run = {
-    .command = "image-train",
-    .data = "images",
-    .tables = (const md_option *const[]){md_image_data_table, md_image_network_table,
-                                         md_image_process_table, md_image_loop_table,
-                                         md_image_run_table, NULL},
-    .shape = (const md_option *const[]){md_image_data_table, md_image_network_table,
-                                        md_image_process_table, NULL},
-    .state = (const char *const[]){"optimizer", "ema", "batch_size", "accum", NULL},
-};
-
 static void release(image_session *s) {
     md_image_task_release(&s->task);
     md_image_model_free(s->model);
     md_times_release(&s->times);
     md_image_setup_release(&s->setup);
-    md_images_free(s->images);
-    md_free(s->path);
+    md_image_data_release(&s->images);
     md_session_end(&s->run);
 }
 
 /* --- images ----------------------------------------------------------------------------------- */
 
-/* The path of the images; what is no file (a set that is drawn) keeps its name. */
-static mdlm_status find_images(image_session *s, const char *name) {
-    char path[PATH_MAX];
-    s->path = md_strdup(md_file_exists(name) && realpath(name, path) ? path : name, s->err);
-    return s->path ? MDLM_OK : MDLM_RUNTIME;
+static mdlm_status open_images(image_session *s, const char *name) {
+    char *path = md_image_data_path(name, s->err);
+    if (!path) return MDLM_RUNTIME;
+    mdlm_status status = md_image_data_open(path, s->set, s->run.request.seed, &s->images, s->err);
+    md_free(path);
+    return status;
 }
 
-static mdlm_status open_images(image_session *s) {
-    const md_image_settings *set = s->set;
-    md_images_options opt = md_images_defaults();
-    opt.labels = set->labels;
-    opt.image_size = (int)set->image_size;
-    opt.channels = (int)set->channels;
-    opt.seed = s->run.request.seed;
-    if (*set->range) MD_TRY(md_images_range(set->range, &opt, s->err));
-    MD_TRY(md_images_open(s->path, &opt, &s->images, s->err));
-    if (md_images_count(s->images) >= 2) return MDLM_OK;
-    return md_fail(s->err, MDLM_INPUT, "'%s' has one image: training and validation need two",
-                   s->path);
-}
-
-/* Those of the run, and unchanged. */
-static mdlm_status reopen_images(image_session *s, const cJSON *data) {
-    const char *path;
-    MD_TRY(md_json_text(data, SOURCE, "run.json", &path, s->err));
-    if (s->run.request.path_count > 0) {
-        MD_TRY(find_images(s, s->run.request.paths[0]));
-        if (strcmp(s->path, path))
-            return md_fail(s->err, MDLM_USAGE, "'%s' was started on other images than '%s'",
-                           s->run.request.run, s->run.request.paths[0]);
-        md_free(s->path);
-        s->path = NULL;
-    }
-    s->path = md_strdup(path, s->err);
-    if (!s->path) return MDLM_RUNTIME;
-    MD_TRY(open_images(s));
-    const cJSON *now = cJSON_GetObjectItemCaseSensitive(md_images_json(s->images), HASH);
-    if (cJSON_Compare(cJSON_GetObjectItemCaseSensitive(data, HASH), now, true)) return MDLM_OK;
-    return md_fail(s->err, MDLM_INPUT, "the images '%s' have changed since '%s' was started", path,
-                   s->run.request.run);
+/* A resumed run goes on with what it has; the command line may name it again. */
+static mdlm_status check_same(image_session *s, const cJSON *images) {
+    const char *source;
+    if (s->run.request.path_count == 0) return MDLM_OK;
+    MD_TRY(md_json_text(images, "source", "run.json", &source, s->err));
+    char *path = md_image_data_path(s->run.request.paths[0], s->err);
+    if (!path) return MDLM_RUNTIME;
+    mdlm_status status = MDLM_OK;
+    if (strcmp(path, source))
+        status = md_fail(s->err, MDLM_USAGE, "'%s' was started on other images than '%s'",
+                         s->run.request.run, s->run.request.paths[0]);
+    md_free(path);
+    return status;
 }
 
 /* --- a new run -------------------------------------------------------------------------------- */
@@ -96,15 +63,16 @@ static mdlm_status reopen_images(image_session *s, const cJSON *data) {
 /* What config.json will say. */
 static mdlm_status make_setup(image_session *s) {
     md_image_setup *setup = &s->setup;
-    const int classes = md_images_classes(s->images);
+    const int classes = md_images_classes(s->images.set);
     const char **names = md_alloc((size_t)classes, sizeof *names, s->err);
     if (!names) return MDLM_RUNTIME;
-    for (int i = 0; i < classes; i++) names[i] = md_images_class_name(s->images, i);
+    for (int i = 0; i < classes; i++) names[i] = md_images_class_name(s->images.set, i);
     mdlm_status status = md_image_setup_name(setup, names, classes, s->err);
     md_free(names);
     MD_TRY(status);
     MD_TRY(md_gaussian_init(&setup->process, &s->aim.process, s->err));
-    return md_image_plan_network(s->set, s->run.request.options, s->images, &setup->config, s->err);
+    return md_image_plan_network(s->set, s->run.request.options, s->images.set, &setup->config,
+                                 s->err);
 }
 
 static mdlm_status take_weights(image_session *s, const char *folder) {
@@ -135,7 +103,7 @@ static mdlm_status make_network(image_session *s) {
 static mdlm_status announce(image_session *s) {
     md_buffer text = {0};
     mdlm_status status =
-        md_image_plan_describe(s->set, s->run.request.options, s->images,
+        md_image_plan_describe(s->set, s->run.request.options, s->images.set,
                                md_params_size(md_image_model_params(s->model)), &text, s->err);
     if (status == MDLM_OK) status = md_session_say(&s->run, MD_EVENT_PLAN, text.data);
     md_buffer_release(&text);
@@ -143,7 +111,7 @@ static mdlm_status announce(image_session *s) {
 }
 
 static mdlm_status write_run(image_session *s, const char *folder) {
-    return md_session_write_run(&s->run, folder, md_images_json(s->images),
+    return md_session_write_run(&s->run, folder, md_images_json(s->images.set),
                                 md_params_size(md_image_model_params(s->model)));
 }
 
@@ -151,9 +119,8 @@ static mdlm_status start_run(image_session *s) {
     const md_train_request *request = &s->run.request;
     MD_BUG_IF(request->path_count > 1);
     MD_TRY(md_image_plan_aim(s->set, request->options, &s->aim, s->err));
-    MD_TRY(find_images(s, request->path_count ? request->paths[0] : DEFAULT_IMAGES));
     MD_TRY(md_session_stage(&s->run));
-    MD_TRY(open_images(s));
+    MD_TRY(open_images(s, request->path_count ? request->paths[0] : DEFAULT_IMAGES));
     MD_TRY(make_setup(s));
     md_image_plan_training(s->set, request->options, &s->setup.config);
     MD_TRY(make_network(s));
@@ -166,10 +133,14 @@ static mdlm_status start_run(image_session *s) {
 /* --- an earlier run --------------------------------------------------------------------------- */
 
 static mdlm_status reopen_run(image_session *s) {
-    cJSON *data = NULL;
-    MD_TRY(md_session_reopen(&s->run, &data));
-    mdlm_status status = reopen_images(s, data);
-    cJSON_Delete(data);
+    md_image_record record = {0};
+    MD_TRY(md_session_reopen(&s->run, &record.images));
+    mdlm_status status = check_same(s, record.images);
+    record.set = *s->set; /* now the run's */
+    record.seed = s->run.request.seed;
+    if (status == MDLM_OK)
+        status = md_image_data_reopen(&record, s->run.request.run, &s->images, s->err);
+    md_image_record_release(&record);
     MD_TRY(status);
     MD_TRY(md_image_plan_aim(s->set, s->run.request.options, &s->aim, s->err));
     MD_TRY(md_image_setup_load(s->run.request.run, &s->setup, s->err));
@@ -183,7 +154,6 @@ static mdlm_status reopen_run(image_session *s) {
 
 static mdlm_status make_task(image_session *s) {
     const md_image_settings *set = s->set;
-    const int64_t count = md_images_count(s->images), held = md_image_plan_held(set, count);
     const uint64_t seed = s->run.request.seed;
     MD_TRY(md_times_init(&s->times, s->aim.times, s->aim.process.timesteps, s->err));
     s->task = (md_image_task){
@@ -199,9 +169,8 @@ static mdlm_status make_task(image_session *s) {
         .accum = (int)set->loop.accum,
         .class_drop = set->class_drop,
         .training = {.dropout = set->dropout, .checkpoint = set->loop.checkpoint_activations}};
-    MD_TRY(md_image_loader_init(&s->task.train, s->images, 0, count - held, seed, s->err));
-    MD_TRY(md_image_loader_init(&s->task.held, s->images, count - held, held, seed, s->err));
-    s->task.train.mixed = s->task.held.mixed = true;
+    s->task.train = md_image_data_part(&s->images, MD_IMAGES_TRAINED, seed);
+    s->task.held = md_image_data_part(&s->images, MD_IMAGES_HELD, seed);
     s->task.train.flip = set->flip;
     return md_image_task_init(&s->task, s->err);
 }
@@ -216,7 +185,7 @@ static mdlm_status train(image_session *s, md_train_result *result) {
 mdlm_status md_train_images(const md_train_request *request, md_image_settings *settings,
                             md_train_result *result, mdlm_error *err) {
     image_session s = {.set = settings};
-    md_session_begin(&s.run, &image_run, request, &settings->loop, err);
+    md_session_begin(&s.run, &md_image_run, request, &settings->loop, err);
     s.err = s.run.err;
     mdlm_status status = train(&s, result);
     release(&s);
