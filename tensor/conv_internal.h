@@ -4,6 +4,7 @@
  *     conv_columns.c   pixels and their neighbours as rows of a matrix, and back: any convolution
  *                      as a product, by every set of kernels
  *     conv_lines.c     products that read neighbours where they lie, where the set has them
+ *     conv_tiles.c     3x3 convolutions in f32 by Winograd's tiles, likewise
  */
 #ifndef MD_TENSOR_CONV_INTERNAL_H
 #define MD_TENSOR_CONV_INTERNAL_H
@@ -58,6 +59,31 @@ bool md_conv_columns_dw(md_conv_job *j);
 bool md_conv_lines_forward(md_conv_job *j);
 bool md_conv_lines_dx(md_conv_job *j);
 bool md_conv_lines_dw(md_conv_job *j);
+
+/* 3x3, stride 1, borders of 1, whole vectors of channels, by kernels that do not round. */
+bool md_conv_has_tiles(const md_conv_job *j);
+bool md_conv_tiles_forward(md_conv_job *j);
+bool md_conv_tiles_dx(md_conv_job *j);
+bool md_conv_tiles_dw(md_conv_job *j);
+
+/* dx [Y, X, C] of one image from that of its doubled pixels, [2Y, 2X, C]. */
+void md_conv_fold(const md_conv_job *j, const md_real *fine, md_real *dx);
+
+/* Lines of an image with zeros around it, rounded as the products want. */
+typedef struct md_bordered {
+    int lines, width, channels;
+    char *data;   /* numbers of `size` bytes */
+    int64_t line; /* numbers in one */
+    size_t size;
+} md_bordered;
+typedef struct md_border_source {
+    const md_real *image; /* [Y, X, C] */
+    int Y, X, C, scale;
+    int top, left; /* zeros before */
+} md_border_source;
+md_bordered md_bordered_at(const md_kernels *k, int lines, int width, int channels, void *data);
+/* All its lines, from line `first` of the (doubled) image with its border on. */
+void md_bordered_fill(const md_kernels *k, const md_border_source *s, int first, md_bordered *b);
 
 /* Puts what a product is added to, bias and residual, into `rows` rows of y from `row` on; false:
  * there is none. */

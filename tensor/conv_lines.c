@@ -6,21 +6,6 @@
 
 #include "tensor/conv_internal.h"
 
-/* Lines [first, first + lines) of an image with zeros around, in a worker's scratch. */
-typedef struct bordered {
-    int lines, width, channels;
-    char *data;   /* numbers of `size` bytes */
-    int64_t line; /* numbers in one */
-    size_t size;
-} bordered;
-
-/* What it is made of. */
-typedef struct source {
-    const md_real *image; /* [Y, X, C] */
-    int Y, X, C, scale;
-    int top, left; /* zeros before */
-} source;
-
 static size_t number_size(const md_kernels *k) {
     return sizeof(float) / (size_t)k->conv_unit;
 }
@@ -34,7 +19,8 @@ static void put(const md_kernels *k, const md_real *from, int64_t count, char *t
 }
 
 /* Line `y` of the source, scaled, behind `left` zeros; what is left of `width` is zero. */
-static void fill_line(const md_kernels *k, const source *s, int y, bordered *b, char *to) {
+static void fill_line(const md_kernels *k, const md_border_source *s, int y, md_bordered *b,
+                      char *to) {
     int64_t C = s->C, room = b->width - s->left, whole = (int64_t)s->X * s->scale;
     int64_t pixels = whole < room ? whole : room;
     size_t pixel = (size_t)C * b->size;
@@ -56,7 +42,7 @@ static void fill_line(const md_kernels *k, const source *s, int y, bordered *b, 
     memset(to + (size_t)pixels * pixel, 0, (size_t)(room - pixels) * pixel);
 }
 
-static void fill(const md_kernels *k, const source *s, int first, bordered *b) {
+void md_bordered_fill(const md_kernels *k, const md_border_source *s, int first, md_bordered *b) {
     for (int l = 0; l < b->lines; l++) {
         int y = first + l - s->top;
         char *to = b->data + (size_t)(l * b->line) * b->size;
@@ -69,13 +55,13 @@ static void fill(const md_kernels *k, const source *s, int first, bordered *b) {
     }
 }
 
-static bordered bordered_at(const md_kernels *k, int lines, int width, int channels, void *data) {
-    return (bordered){.lines = lines,
-                      .width = width,
-                      .channels = channels,
-                      .data = data,
-                      .line = (int64_t)width * channels,
-                      .size = number_size(k)};
+md_bordered md_bordered_at(const md_kernels *k, int lines, int width, int channels, void *data) {
+    return (md_bordered){.lines = lines,
+                         .width = width,
+                         .channels = channels,
+                         .data = data,
+                         .line = (int64_t)width * channels,
+                         .size = number_size(k)};
 }
 
 /* Floats that it takes; one line more, which lets kernels read on. */
@@ -105,15 +91,15 @@ static int lines_seen(const md_conv_shape *s, int lines) {
     return (lines - 1) * s->stride + s->K;
 }
 
-static source source_x(const md_conv_job *j, int64_t image) {
+static md_border_source source_x(const md_conv_job *j, int64_t image) {
     const md_conv_shape *s = &j->shape;
-    return (source){.image = j->x + image * md_conv_pixels_in(s) * s->C,
-                    .Y = s->Y,
-                    .X = s->X,
-                    .C = s->C,
-                    .scale = s->scale,
-                    .top = s->pad,
-                    .left = s->pad};
+    return (md_border_source){.image = j->x + image * md_conv_pixels_in(s) * s->C,
+                              .Y = s->Y,
+                              .X = s->X,
+                              .C = s->C,
+                              .scale = s->scale,
+                              .top = s->pad,
+                              .left = s->pad};
 }
 
 static void forward_band(void *context, int64_t task, int worker) {
@@ -122,10 +108,10 @@ static void forward_band(void *context, int64_t task, int worker) {
     int64_t image = task / bands_of(s);
     int first = (int)(task % bands_of(s)) * band_lines(s), left = s->Yo - first;
     int lines = left < band_lines(s) ? left : band_lines(s);
-    bordered b = bordered_at(j->k, lines_seen(s, lines), lines_seen(s, s->Xo), s->C,
-                             md_tape_scratch(j->tape, worker));
-    source x = source_x(j, image);
-    fill(j->k, &x, first * s->stride, &b);
+    md_bordered b = md_bordered_at(j->k, lines_seen(s, lines), lines_seen(s, s->Xo), s->C,
+                                   md_tape_scratch(j->tape, worker));
+    md_border_source x = source_x(j, image);
+    md_bordered_fill(j->k, &x, first * s->stride, &b);
     int64_t row = (image * s->Yo + first) * s->Xo;
     j->k->conv_lines(&(md_conv_lines){.lines = lines,
                                       .width = s->Xo,
@@ -145,6 +131,7 @@ static void forward_band(void *context, int64_t task, int worker) {
 bool md_conv_lines_forward(md_conv_job *j) {
     const md_conv_shape *s = &j->shape;
     int taps = md_conv_taps(s);
+    if (!j->packed && md_conv_has_tiles(j)) return md_conv_tiles_forward(j);
     if (!even(j->k, s->C)) return md_conv_columns_forward(j);
     md_pack pack = {.trans = true, .n = s->M, .k = taps, .b = j->w, .ldb = taps};
     if (!j->packed) j->packed = md_tape_pack(j->tape, 0, pack);
@@ -156,8 +143,7 @@ bool md_conv_lines_forward(md_conv_job *j) {
 
 /* --- dx: dy with borders, times the filters turned round ------------------------------------- */
 
-/* Sums of 2x2 pixels of `fine` [2Y, 2X, C]. */
-static void fold(const md_conv_job *j, const md_real *fine, md_real *dx) {
+void md_conv_fold(const md_conv_job *j, const md_real *fine, md_real *dx) {
     const md_conv_shape *s = &j->shape;
     const int64_t C = s->C, line = 2 * s->X * C;
     for (int64_t y = 0; y < s->Y; y++) {
@@ -181,16 +167,16 @@ static void dx_image(void *context, int64_t image, int worker) {
     int Y = s->Y * s->scale, X = s->X * s->scale, border = s->K - 1 - s->pad;
     md_real *dx = j->dx + image * md_conv_pixels_in(s) * s->C;
     md_real *scratch = md_tape_scratch(j->tape, worker), *fine = dx;
-    bordered b = bordered_at(j->k, Y + s->K - 1, X + s->K - 1, s->M, scratch);
+    md_bordered b = md_bordered_at(j->k, Y + s->K - 1, X + s->K - 1, s->M, scratch);
     if (s->scale == 2) fine = scratch + room_for(b.lines, b.width, s->M, j->k);
-    source dy = {.image = j->dy + image * md_conv_pixels_out(s) * s->M,
-                 .Y = s->Yo,
-                 .X = s->Xo,
-                 .C = s->M,
-                 .scale = 1,
-                 .top = border,
-                 .left = border};
-    fill(j->k, &dy, 0, &b);
+    md_border_source dy = {.image = j->dy + image * md_conv_pixels_out(s) * s->M,
+                           .Y = s->Yo,
+                           .X = s->Xo,
+                           .C = s->M,
+                           .scale = 1,
+                           .top = border,
+                           .left = border};
+    md_bordered_fill(j->k, &dy, 0, &b);
     j->k->conv_lines(&(md_conv_lines){.lines = Y,
                                       .width = X,
                                       .parts = s->K,
@@ -204,12 +190,13 @@ static void dx_image(void *context, int64_t image, int worker) {
                                       .add = s->scale == 1 && j->add_dx,
                                       .c = fine,
                                       .ldc = s->C});
-    if (s->scale == 2) fold(j, fine, dx);
+    if (s->scale == 2) md_conv_fold(j, fine, dx);
 }
 
 bool md_conv_lines_dx(md_conv_job *j) {
     const md_conv_shape *s = &j->shape;
     int taps = md_conv_taps(s), Y = s->Y * s->scale, X = s->X * s->scale;
+    if (md_conv_has_tiles(j)) return md_conv_tiles_dx(j);
     if (!even(j->k, s->M) || s->stride > 1) return md_conv_columns_dx(j);
     j->packed = md_tape_pack(j->tape, 0,
                              (md_pack){.n = s->C,
@@ -257,26 +244,26 @@ static tap_room rooms(const md_conv_job *j) {
     return r;
 }
 
-static bordered borders_of_x(const md_conv_job *j, int64_t image, float *room) {
+static md_bordered borders_of_x(const md_conv_job *j, int64_t image, float *room) {
     const md_conv_shape *s = &j->shape;
-    bordered b = bordered_at(j->k, lines_seen(s, s->Yo), lines_seen(s, s->Xo), s->C, room);
-    source x = source_x(j, image);
-    fill(j->k, &x, 0, &b);
+    md_bordered b = md_bordered_at(j->k, lines_seen(s, s->Yo), lines_seen(s, s->Xo), s->C, room);
+    md_border_source x = source_x(j, image);
+    md_bordered_fill(j->k, &x, 0, &b);
     /* The second pixel of the last pair may be one that is not there: times zero. */
     memset(b.data + (size_t)(b.lines * b.line) * b.size, 0, (size_t)b.line * b.size);
     return b;
 }
 
-static bordered borders_of_dy(const md_conv_job *j, int64_t image, float *room) {
+static md_bordered borders_of_dy(const md_conv_job *j, int64_t image, float *room) {
     const md_conv_shape *s = &j->shape;
     int width = j->k->conv_unit == 2 ? 2 * pairs_in(s) : s->Xo;
-    bordered b = bordered_at(j->k, s->Yo, width, s->M, room);
-    source dy = {.image = j->dy + image * md_conv_pixels_out(s) * s->M,
-                 .Y = s->Yo,
-                 .X = s->Xo,
-                 .C = s->M,
-                 .scale = 1};
-    fill(j->k, &dy, 0, &b);
+    md_bordered b = md_bordered_at(j->k, s->Yo, width, s->M, room);
+    md_border_source dy = {.image = j->dy + image * md_conv_pixels_out(s) * s->M,
+                           .Y = s->Yo,
+                           .X = s->Xo,
+                           .C = s->M,
+                           .scale = 1};
+    md_bordered_fill(j->k, &dy, 0, &b);
     return b;
 }
 
@@ -284,7 +271,7 @@ static bordered borders_of_dy(const md_conv_job *j, int64_t image, float *room) 
 static tap_operands plain_operands(const md_conv_job *j, int64_t image, float *scratch) {
     const md_conv_shape *s = &j->shape;
     tap_room r = rooms(j);
-    bordered x = borders_of_x(j, image, scratch);
+    md_bordered x = borders_of_x(j, image, scratch);
     const float *dy = (const float *)j->dy + image * md_conv_pixels_out(s) * s->M;
     if (j->k->round_rows) dy = (const float *)borders_of_dy(j, image, scratch + r.x).data;
     return (tap_operands){.units = s->Xo,
@@ -302,7 +289,7 @@ static tap_operands paired_operands(const md_conv_job *j, int64_t image, float *
     const md_conv_shape *s = &j->shape;
     tap_room r = rooms(j);
     int P = pairs_in(s);
-    bordered x = borders_of_x(j, image, scratch), dy = borders_of_dy(j, image, scratch + r.x);
+    md_bordered x = borders_of_x(j, image, scratch), dy = borders_of_dy(j, image, scratch + r.x);
     float *to = scratch + r.x + r.dy;
     tap_operands o = {.units = P,
                       .x = to,
@@ -374,6 +361,7 @@ static void dw_chunk(void *context, int64_t chunk, int worker) {
 
 bool md_conv_lines_dw(md_conv_job *j) {
     const md_conv_shape *s = &j->shape;
+    if (md_conv_has_tiles(j)) return md_conv_tiles_dw(j);
     if (!even(j->k, s->C) || !even(j->k, s->M)) return md_conv_columns_dw(j);
     tap_room r = rooms(j);
     if (!md_tape_reserve(j->tape, r.x + r.dy + r.x_pairs + r.dy_pairs)) return false;

@@ -332,25 +332,33 @@ static void *slot_memory(md_tape *tape, int slot, size_t count, size_t size) {
 
 typedef struct pack_job {
     const md_kernels *k;
-    md_pack pack;
-    int panels;
+    const md_pack *list;
+    int panels, tasks; /* of one matrix */
+    char *to;
+    size_t size;
 } pack_job;
 
 static void pack_task(void *context, int64_t task, int worker) {
     const pack_job *j = context;
     (void)worker;
-    int first = (int)task * PANELS_PER_TASK, left = j->panels - first;
-    j->k->pack(&j->pack, first, left < PANELS_PER_TASK ? left : PANELS_PER_TASK);
+    int first = (int)(task % j->tasks) * PANELS_PER_TASK, left = j->panels - first;
+    md_pack p = j->list[task / j->tasks];
+    p.to = j->to + (size_t)(task / j->tasks) * j->size;
+    j->k->pack(&p, first, left < PANELS_PER_TASK ? left : PANELS_PER_TASK);
+}
+
+const void *md_tape_pack_all(md_tape *tape, int slot, const md_pack *list, int count) {
+    pack_job j = {.k = tape->kernels, .list = list};
+    j.panels = (list->n + j.k->panel - 1) / j.k->panel;
+    j.tasks = (j.panels + PANELS_PER_TASK - 1) / PANELS_PER_TASK;
+    j.size = (size_t)j.panels * j.k->panel_bytes(list->k);
+    j.to = slot_memory(tape, slot, (size_t)count, j.size);
+    if (j.to) md_tape_parallel(tape, "pack", (int64_t)count * j.tasks, pack_task, &j);
+    return j.to;
 }
 
 const void *md_tape_pack(md_tape *tape, int slot, md_pack p) {
-    pack_job j = {.k = tape->kernels, .pack = p};
-    j.panels = (p.n + j.k->panel - 1) / j.k->panel;
-    j.pack.to = slot_memory(tape, slot, (size_t)j.panels, j.k->panel_bytes(p.k));
-    if (!j.pack.to) return NULL;
-    md_tape_parallel(tape, "pack", (j.panels + PANELS_PER_TASK - 1) / PANELS_PER_TASK, pack_task,
-                     &j);
-    return j.pack.to;
+    return md_tape_pack_all(tape, slot, &p, 1);
 }
 
 typedef struct round_job {

@@ -77,6 +77,8 @@ md_real *md_tape_scratch(md_tape *tape, int worker);
  * slot is packed again; p->to is ignored. NULL when out of memory. */
 enum { MD_PACK_SLOTS = 3 };
 const void *md_tape_pack(md_tape *tape, int slot, md_pack p);
+/* Several of equal sizes, one after another. */
+const void *md_tape_pack_all(md_tape *tape, int slot, const md_pack *list, int count);
 
 /* The rows of x as md_gemm's `rounded` wants them, in parallel; valid until the next call. NULL
  * when out of memory. */

@@ -89,6 +89,9 @@ static __attribute__((noinline)) void micro_columns(int64_t units, const float *
 }
 
 #include "tensor/kernels/simd/conv.h"
+#ifndef SIMD_BF16_DOT
+#include "tensor/kernels/simd/tiles.h"
+#endif
 
 /* --- packing op(B) --------------------------------------------------------------------------- */
 
@@ -375,6 +378,7 @@ static inline void simd_override_products(md_kernels *table) {
     table->conv_unit = UNIT;
     table->conv_lines = conv_lines;
     table->conv_tap = conv_tap;
+    table->tile = tile_transform;
     table->panel = NR;
     table->panel_bytes = panel_bytes;
     table->pack = pack;
@@ -386,6 +390,7 @@ static inline void simd_override_bf16(md_kernels *table) {
     table->conv_unit = UNIT;
     table->conv_lines = conv_lines;
     table->conv_tap = conv_tap;
+    table->tile = NULL;
 #ifdef SIMD_BF16_DOT
     table->pair_rows = pair_rows;
 #endif
