@@ -16,7 +16,7 @@
 #include "diffusion/gaussian_times.h"
 #include "model/lora.h"
 #include "sampler/draw.h"
-#include "tensor/ops.h"
+#include "tensor/ops_image.h"
 #include "tensor/optim.h"
 #include "tests/suite.h"
 #include "tokenizer/chat.h"
@@ -221,6 +221,39 @@ static mdlm_status linear(mdlm_error *err) {
     if (!tape) return err->status;
     md_tape_begin(tape, true, (md_rng){0});
     md_tensor *y = md_dot_constant(tape, md_linear(tape, &x, &w, NULL), ones);
+    mdlm_status status = md_tape_backward(tape, y, err);
+    md_tape_free(tape);
+    return status;
+}
+
+enum { LEAF = 2 * 32 * 32 * 16 };
+
+/* A parameter, all of them with the same values and the same gradient. */
+static md_tensor *leaf(md_tape *tape, int rank, const int64_t *dim) {
+    static md_real data[LEAF], grad[LEAF];
+    md_tensor *t = md_tape_alloc(tape, 1, sizeof *t);
+    if (!t) return NULL;
+    *t = (md_tensor){rank, .needs_grad = true, .is_param = true, .data = data, .grad = grad};
+    for (int i = 0; i < MD_MAX_RANK; i++) t->dim[i] = i < rank ? dim[i] : 1;
+    return t;
+}
+
+/* Every operator on images but convolution, and their gradients. */
+static mdlm_status image_operators(mdlm_error *err) {
+    enum { C = 16 };
+    static md_real ones[2 * LEAF];
+    md_tape *tape = md_tape_new(pool, &kernels, err);
+    if (!tape) return err->status;
+    md_tape_begin(tape, true, (md_rng){0});
+    md_tensor *c = leaf(tape, 1, (int64_t[]){C}), *each = leaf(tape, 2, (int64_t[]){2, C});
+    md_tensor *y, *x = leaf(tape, 4, (int64_t[]){2, 16, 16, C});
+    y = md_group_norm(tape, x, c, c, (md_group_norm_how){.groups = 4, .silu = true});
+    y = md_add_channels(tape, md_silu(tape, y), each);
+    y = md_conv2d_transposed(tape, y, leaf(tape, 4, (int64_t[]){C, 4, 4, C}), c);
+    y = md_columns(tape, md_patches(tape, md_concat(tape, y, y), 2), C / 2, C);
+    y = md_gated_add(tape, y, each, md_modulated_norm(tape, y, each, each, 1e-5));
+    y = md_unpatch(tape, y, 2, 32, 32);
+    y = md_known_loss(tape, md_add(tape, y, y), 1, ones);
     mdlm_status status = md_tape_backward(tape, y, err);
     md_tape_free(tape);
     return status;
@@ -473,6 +506,11 @@ START_TEST(a_linear_layer_and_its_gradients_say_so_and_leave_nothing) {
 }
 END_TEST
 
+START_TEST(operators_on_images_and_their_gradients_say_so_and_leave_nothing) {
+    fail_in_turn(image_operators, 20);
+}
+END_TEST
+
 START_TEST(a_step_says_so_and_the_next_one_succeeds) {
     fail_in_turn(train, 12);
 }
@@ -524,6 +562,7 @@ int main(void) {
     Suite *s = suite_create("out of memory");
     add_case(s, "constructors", constructors_say_so_and_leave_nothing);
     add_case(s, "linear", a_linear_layer_and_its_gradients_say_so_and_leave_nothing);
+    add_case(s, "images", operators_on_images_and_their_gradients_say_so_and_leave_nothing);
     add_case(s, "steps", a_step_says_so_and_the_next_one_succeeds);
     add_case(s, "blocks", answers_of_a_network_of_blocks_say_so_and_leave_nothing);
     add_case(s, "samples", a_report_on_samples_says_so_and_leaves_nothing);
