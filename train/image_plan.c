@@ -130,12 +130,10 @@ static mdlm_status check_idle(const md_image_settings *s, const md_options *o, m
                                        : md_options_refuse(o, of_dit, "--backbone dit", err);
 }
 
-mdlm_status md_image_plan_network(md_image_settings *s, md_options *o, const md_images *images,
-                                  md_image_config *out, mdlm_error *err) {
-    const md_images_shape shape = md_images_get_shape(images);
-    md_image_config c = {.shape = {.Y = shape.Y, .X = shape.X, .C = shape.C},
-                         .learned_variance = !strcmp(s->variance, "learned"),
-                         .classes = md_images_classes(images)};
+mdlm_status md_image_plan_network(md_image_settings *s, md_options *o, md_image_shape shape,
+                                  int classes, md_image_config *out, mdlm_error *err) {
+    md_image_config c = {
+        .shape = shape, .learned_variance = !strcmp(s->variance, "learned"), .classes = classes};
     MD_BUG_IF(!md_backbone_find(s->backbone, &c.backbone));
     MD_TRY(check_idle(s, o, err));
     if (c.backbone == MD_BACKBONE_UNET)

@@ -32,8 +32,8 @@ mdlm_status md_image_plan_aim(md_image_settings *s, md_options *o, md_image_aim 
 
 /* The network for these images. MDLM_USAGE when sizes do not fit together, or options are of the
  * other backbone. */
-mdlm_status md_image_plan_network(md_image_settings *s, md_options *o, const md_images *images,
-                                  md_image_config *out, mdlm_error *err);
+mdlm_status md_image_plan_network(md_image_settings *s, md_options *o, md_image_shape shape,
+                                  int classes, md_image_config *out, mdlm_error *err);
 
 /* Steps or time, batch, learning rate, warm-up, intervals. */
 void md_image_plan_training(md_image_settings *s, md_options *o, const md_image_config *config);

@@ -71,8 +71,10 @@ static mdlm_status make_setup(image_session *s) {
     md_free(names);
     MD_TRY(status);
     MD_TRY(md_gaussian_init(&setup->process, &s->aim.process, s->err));
-    return md_image_plan_network(s->set, s->run.request.options, s->images.set, &setup->config,
-                                 s->err);
+    const md_images_shape shape = md_images_get_shape(s->images.set);
+    return md_image_plan_network(s->set, s->run.request.options,
+                                 (md_image_shape){shape.Y, shape.X, shape.C}, classes,
+                                 &setup->config, s->err);
 }
 
 static mdlm_status take_weights(image_session *s, const char *folder) {

@@ -302,11 +302,14 @@ static mdlm_status show_sample(run *r) {
 
 /* --- the loop -------------------------------------------------------------------------------- */
 
-/* With --steps, events fall on multiples; with --time, on equal shares of the budget. */
+/* With --steps, events fall on multiples; with --time, on equal shares of the budget, unless what
+ * is no training has taken a seventh of it so far. */
 static bool due(const run *r, int64_t every, double share_before, double share_now) {
     const int shares = 20;
     if (every > 0) return r->now.step % every == 0;
-    return r->set->time > 0 && floor(share_now * shares) > floor(share_before * shares);
+    if (r->set->time <= 0 || floor(share_now * shares) <= floor(share_before * shares))
+        return false;
+    return r->now.seconds - r->now.busy < r->now.seconds / 7;
 }
 
 static mdlm_status housekeeping(run *r, double before) {
