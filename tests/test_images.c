@@ -478,7 +478,14 @@ START_TEST(the_hash_knows_pixels_labels_and_shape) {
     ck_assert_str_eq(cJSON_GetObjectItem(json, "source")->valuestring, path);
     ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "classes")), 3);
     md_images_free(set);
-    idx f = images_idx(4, 2, 2);
+    idx f = labels_idx(4);
+    f.bytes[8] = 1;
+    put_idx("labels", f);
+    set = open_set(path);
+    ck_assert(md_images_hash(set) != labelled);
+    md_images_free(set);
+    put_idx("labels", labels_idx(4));
+    f = images_idx(4, 2, 2);
     f.bytes[f.size - 1] ^= 1;
     set = open_set(put_idx("images", f));
     ck_assert(md_images_hash(set) != labelled);

@@ -31,12 +31,12 @@ START_TEST(grey_is_the_luma_of_rec_601) {
 END_TEST
 
 START_TEST(alpha_is_composited_on_white_unless_it_is_kept) {
-    const uint8_t rgba[] = {200, 100, 0, 128, 9, 9, 9, 0, 1, 2, 3, 255};
+    const uint8_t rgba[] = {200, 100, 0, 128, 9, 9, 9, 0, 150, 2, 3, 200};
     md_picture p = picture_of(1, 3, 4, rgba);
     assert_ok(md_picture_convert(&p, 4, &err));
     ck_assert_mem_eq(p.pixels, rgba, sizeof rgba);
     assert_ok(md_picture_convert(&p, 3, &err));
-    assert_pixels(&p, 1, 3, 3, (const uint8_t[]){227, 177, 127, 255, 255, 255, 1, 2, 3});
+    assert_pixels(&p, 1, 3, 3, (const uint8_t[]){227, 177, 127, 255, 255, 255, 173, 57, 57});
     md_picture grey = picture_of(1, 2, 2, (const uint8_t[]){0, 128, 40, 255});
     assert_ok(md_picture_convert(&grey, 1, &err));
     assert_pixels(&grey, 1, 2, 1, (const uint8_t[]){127, 40});
