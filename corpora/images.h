@@ -33,7 +33,8 @@
 #include "base/json.h"
 
 typedef struct md_images_options {
-    const char *labels; /* IDX: the file of labels; NULL or "": found by name, or none */
+    const char *labels; /* IDX: the file of labels; NULL or "": found by name, or none. Other
+                           formats refuse it: MDLM_USAGE */
     int64_t first, end; /* images [first, end) of those there are; end -1: to the last */
     int image_size;     /* Y = X: resized and cut to it (md_picture_fit); 0: as they are */
     int channels;       /* 1 grey, 3 RGB, 4 RGBA; 0: 1 when all are grey, else 3 */
@@ -55,7 +56,7 @@ mdlm_status md_images_open(const char *path, const md_images_options *opt, md_im
 void md_images_free(md_images *set); /* accepts NULL */
 
 int64_t md_images_count(const md_images *set); /* >= 1 */
-/* One image is [Y, X, C]. */
+/* One image is [Y, X, C]; models, which this folder does not know, say md_image_shape. */
 typedef struct md_images_shape {
     int Y, X, C;
 } md_images_shape;

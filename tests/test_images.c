@@ -246,6 +246,7 @@ START_TEST(labels_must_be_as_many_as_images) {
     md_images_options opt = md_images_defaults();
     opt.labels = at("absent");
     assert_refused_with(at("images"), opt, MDLM_INPUT, "absent': no such file");
+    assert_refused_with("shapes", opt, MDLM_USAGE, "is for IDX, and 'shapes' is shapes");
 }
 END_TEST
 
