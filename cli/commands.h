@@ -17,6 +17,7 @@
     X(bench) \
     X(image_train) \
     X(image_generate) \
+    X(image_eval) \
     X(info)
 
 #define MD_COMMAND_DECLARATION(name) extern const md_command md_cmd_##name;
