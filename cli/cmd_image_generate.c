@@ -33,11 +33,13 @@ enum { AT_ONCE = 64 }; /* images in a run of the sampler; an image does not depe
     X(FLAG, show, false, 0, 0, "show the images on stdout even off a terminal")
 
 #define IMAGE_SAMPLING_OPTIONS(X) \
-    X(CHOICE, sampler, "ddim", 0, 0, \
-      "ddpm|ddim|dpm++=dpm=dpmpp_2m|heun|euler: ancestral; without its noise; of second order " \
-      "with one evaluation a step; with two; of first order") \
+    X(CHOICE, sampler, "auto", 0, 0, \
+      "auto|ddpm|ddim|dpm++=dpm=dpmpp_2m|heun|euler: ancestral; with as much noise as --eta " \
+      "says; " \
+      "second order with one evaluation a step; with two; first order; auto: ddpm, heun for " \
+      "flows, ddim with --eta") \
     X(INT, steps, 0, 1, 100000, \
-      "noise levels visited; ddpm 1000, ddim and euler 50, dpm++ 25, heun 18 if not given") \
+      "noise levels visited; ddpm 250, ddim and euler 50, dpm++ 25, heun 18 if not given") \
     X(CHOICE, spacing, "auto", 0, 0, \
       "auto|leading|linspace|trailing|karras: which levels; auto: trailing, but karras for heun, " \
       "euler and variance-exploding models") \
@@ -86,13 +88,21 @@ static mdlm_status refuse_idle(const job *j, mdlm_error *err) {
     static const char *const ddim[] = {"eta", NULL}, *const ddpm[] = {"variance", NULL};
     static const char *const grid[] = {"columns", NULL};
     const md_options *o = j->cli->options;
-    if (strcmp(j->opt->sampler, "ddim") != 0)
+    if (j->sampling.rule != &md_image_rule_ddim)
         MD_TRY(md_options_refuse(o, ddim, "--sampler ddim", err));
-    if (strcmp(j->opt->sampler, "ddpm") != 0)
+    if (j->sampling.rule != &md_image_rule_ddpm)
         MD_TRY(md_options_refuse(o, ddpm, "--sampler ddpm", err));
     if (md_image_files_folder(j->opt->out))
         MD_TRY(md_options_refuse(o, grid, "a grid, not for a folder", err));
     return MDLM_OK;
+}
+
+static const md_image_rule *choose_rule(const job *j) {
+    const char *name = j->opt->sampler;
+    if (strcmp(name, "auto") != 0) return md_image_rule_find(name);
+    if (md_options_origin(j->cli->options, "eta") != MD_ORIGIN_DEFAULT) return &md_image_rule_ddim;
+    const bool flow = j->model.setup.process.opt.process == MD_PROCESS_FLOW;
+    return flow ? &md_image_rule_heun : &md_image_rule_ddpm;
 }
 
 static void settle_sampling(job *j) {
@@ -102,7 +112,7 @@ static void settle_sampling(job *j) {
     const int variance = md_name_value(md_variance_names, opt->variance);
     const int spacing = md_name_value(md_spacing_names, opt->spacing);
     if (variance >= 0) j->process.opt.variance = (md_variance_kind)variance;
-    *s = md_image_sampler_defaults(md_image_rule_find(opt->sampler), &j->process);
+    *s = md_image_sampler_defaults(choose_rule(j), &j->process);
     if (spacing >= 0) s->spacing = (md_spacing_kind)spacing;
     if (opt->steps > 0) s->steps = (int)opt->steps;
     s->eta = opt->eta;
@@ -151,7 +161,7 @@ static void announce(const job *j) {
                 "%s: %lld images %dx%d%s, sampler %s%s, steps %d%s, spacing %s%s, clip-x0 %s%s, "
                 "guidance scale %g%s, seed %lld%s",
                 cli->model, (long long)j->opt->num_samples, s.Y, s.X,
-                md_cli_defaulted(cli, "num_samples"), j->opt->sampler,
+                md_cli_defaulted(cli, "num_samples"), j->sampling.rule->name,
                 md_cli_defaulted(cli, "sampler"), j->sampling.steps, md_cli_defaulted(cli, "steps"),
                 md_spacing_names[j->sampling.spacing], md_cli_defaulted(cli, "spacing"),
                 j->opt->clip_x0, md_cli_defaulted(cli, "clip_x0"), j->opt->guidance_scale,
@@ -229,7 +239,6 @@ static mdlm_status sample(job *j, int64_t first, int count, mdlm_error *err) {
 
 static mdlm_status sample_all(job *j, mdlm_error *err) {
     mdlm_status status = MDLM_OK;
-    md_cli_signals_catch();
     j->eta = md_eta_start(j->cli->common.quiet);
     md_eta_begin(&j->eta, "denoising");
     for (int64_t first = 0; status == MDLM_OK && first < j->opt->num_samples; first += AT_ONCE) {
@@ -270,11 +279,12 @@ static mdlm_status finish(job *j, double seconds, mdlm_error *err) {
 
 static mdlm_status work(job *j, mdlm_error *err) {
     const double start = md_now();
-    MD_TRY(refuse_idle(j, err));
     MD_TRY(md_cli_image_load(j->cli, &j->model, err));
     settle_sampling(j);
+    MD_TRY(refuse_idle(j, err));
     MD_TRY(settle_classes(j, err));
     MD_TRY(open_files(j, err));
+    md_cli_signals_catch();
     announce(j);
     mdlm_status status = sample_all(j, err);
     if (status != MDLM_OK && status != MDLM_CANCELLED) return status;
@@ -309,7 +319,7 @@ const md_command md_cmd_image_generate = {
                 "  mdlm image-generate --num-samples 64 --out grid.png  a grid of 8 by 8\n"
                 "  mdlm image-generate --out images/ -n 1000            a file for each\n"
                 "  mdlm image-generate --class circle --guidance-scale 3\n"
-                "  mdlm image-generate --sampler dpm++ --steps 20       fewer steps\n"
+                "  mdlm image-generate --sampler dpm++                  fewer steps\n"
                 "  mdlm image-generate -n 8 --frames film               watch them appear\n",
     .notes = "An image depends on the model, --seed and its number, not on how many are made at\n"
              "once. Ctrl-C saves what there is. Scale 1 is the plain model of the class, larger\n"

@@ -22,7 +22,7 @@ static int moves(const md_image_way *way, md_image_move move[MD_IMAGE_MOVES]) {
 
 const md_image_rule md_image_rule_ddpm = {
     .name = "ddpm",
-    .help = "ancestral: fresh noise at every step, as many steps as levels",
-    .steps = 1000,
+    .help = "ancestral: fresh noise at every step",
+    .steps = 250,
     .moves = moves,
 };

@@ -395,7 +395,7 @@ END_TEST
 
 START_TEST(defaults_fit_the_process) {
     md_gaussian p = kind(0), ve = kind(3), flow = kind(4);
-    ck_assert_int_eq(md_image_sampler_defaults(&md_image_rule_ddpm, &p).steps, 1000);
+    ck_assert_int_eq(md_image_sampler_defaults(&md_image_rule_ddpm, &p).steps, 250);
     ck_assert_int_eq(md_image_sampler_defaults(&md_image_rule_ddpm, &ve).steps, 100);
     ck_assert_int_eq(md_image_sampler_defaults(&md_image_rule_ddim, &p).spacing,
                      MD_SPACING_TRAILING);
