@@ -7,7 +7,8 @@
  * tensor, so a sequence's bits do not depend on its batch.
  *
  * Recipe for a new operator: tensor/op_NAME.c, its declaration and formula here, its inner loop as
- * an entry of the kernel table when it is worth one, a line in tests/test_grad_ops.c.
+ * an entry of the kernel table when it is worth one, a line in tests/test_grad_ops.c. Those on
+ * images are in tensor/ops_image.h and tests/test_grad_image.c.
  */
 #ifndef MD_TENSOR_OPS_H
 #define MD_TENSOR_OPS_H
