@@ -3,8 +3,9 @@
  *     op_conv.c        the operator: shapes, forward, the order of backward
  *     conv_columns.c   pixels and their neighbours as rows of a matrix, and back: any convolution
  *                      as a product, by every set of kernels
+ *     conv_border.c    lines with zeros around
  *     conv_lines.c     products that read neighbours where they lie, where the set has them
- *     conv_tiles.c     3x3 convolutions in f32 by Winograd's tiles, likewise
+ *     conv_tiles.c     3x3 convolutions by Winograd's tiles, likewise
  */
 #ifndef MD_TENSOR_CONV_INTERNAL_H
 #define MD_TENSOR_CONV_INTERNAL_H
@@ -60,7 +61,7 @@ bool md_conv_lines_forward(md_conv_job *j);
 bool md_conv_lines_dx(md_conv_job *j);
 bool md_conv_lines_dw(md_conv_job *j);
 
-/* 3x3, stride 1, borders of 1, whole vectors of channels, by kernels that do not round. */
+/* 3x3, stride 1, borders of 1, whole vectors of channels, by kernels that have tiles. */
 bool md_conv_has_tiles(const md_conv_job *j);
 bool md_conv_tiles_forward(md_conv_job *j);
 bool md_conv_tiles_dx(md_conv_job *j);
@@ -69,7 +70,8 @@ bool md_conv_tiles_dw(md_conv_job *j);
 /* dx [Y, X, C] of one image from that of its doubled pixels, [2Y, 2X, C]. */
 void md_conv_fold(const md_conv_job *j, const md_real *fine, md_real *dx);
 
-/* Lines of an image with zeros around it, rounded as the products want. */
+/* Lines of an image with zeros around it, rounded as the products of k want; k NULL: as they are.
+ */
 typedef struct md_bordered {
     int lines, width, channels;
     char *data;   /* numbers of `size` bytes */

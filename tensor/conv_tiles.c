@@ -1,5 +1,6 @@
 /* tensor/conv_tiles.c: 3x3 convolutions by Winograd's tiles, F(2x2, 3x3): 2.25 times fewer products
- * than the definition has, where these are exact to f32's rounding anyway.
+ * than the definition has. Where products round their operands, to bf16, the results are off by 5/3
+ * of what the definition's would be: a sum of 9 products of variance 9 for 36 becomes one of 25.
  *
  *     V_p = (B' d B)_p of the 4x4 pixels that a tile of 2x2 results sees       p = 0 .. 15
  *     y   = A' (sum over c of V_p U_p) A                                      U = G g G' of w
@@ -31,8 +32,10 @@ typedef struct tiled {
 
 bool md_conv_has_tiles(const md_conv_job *j) {
     const md_conv_shape *s = &j->shape;
+    const int least = j->k->tile_least;
     return j->k->tile && s->K == 3 && s->stride == 1 && s->pad == 1 &&
-           s->C % MD_TILE_CHANNELS == 0 && s->M % MD_TILE_CHANNELS == 0;
+           s->C % MD_TILE_CHANNELS == 0 && s->M % MD_TILE_CHANNELS == 0 && s->C >= least &&
+           s->M >= least;
 }
 
 static tiled tiled_of(const md_conv_job *j, bool backward) {
@@ -77,12 +80,10 @@ static tile_rows next_rows(const tiled *t, int at, int end) {
     return r;
 }
 
-/* V of these rows of tiles, [16][tiles of the band][C] from tile `at`. */
-static void fill_tiles(const tiled *t, tile_rows r, md_real *border, md_real *V, int64_t tiles,
-                       int64_t at) {
-    int lines = 2 * r.count + 2, width = 2 * t->cols + 2;
-    md_bordered b = md_bordered_at(t->j->k, lines, width, t->C, border);
-    md_bordered_fill(t->j->k,
+/* The lines that these rows of tiles see. */
+static md_bordered borders_of(const tiled *t, tile_rows r, md_real *room) {
+    md_bordered b = md_bordered_at(NULL, 2 * r.count + 2, 2 * t->cols + 2, t->C, room);
+    md_bordered_fill(NULL,
                      &(md_border_source){.image = t->from + (int64_t)r.image * t->Y * t->X * t->C,
                                          .Y = t->Y,
                                          .X = t->X,
@@ -91,18 +92,16 @@ static void fill_tiles(const tiled *t, tile_rows r, md_real *border, md_real *V,
                                          .top = 1,
                                          .left = 1},
                      2 * r.first, &b);
-    for (int i = 0; i < r.count; i++) {
-        for (int n = 0; n < t->cols; n++, at++) {
-            t->j->k->tile(MD_TILE_INPUT,
-                          &(md_tile){.C = t->C,
-                                     .from = border + 2 * i * b.line + 2 * (int64_t)n * t->C,
-                                     .from_line = b.line,
-                                     .from_pixel = t->C,
-                                     .to = V + at * t->C,
-                                     .to_line = 4 * tiles * t->C,
-                                     .to_pixel = tiles * t->C});
-        }
-    }
+    return b;
+}
+
+/* What tile n of these rows sees. */
+static md_tile seen_by(const tiled *t, const md_bordered *b, int n) {
+    const md_real *line = (const md_real *)(const void *)b->data + 2 * (n / t->cols) * b->line;
+    return (md_tile){.C = t->C,
+                     .from = line + 2 * (int64_t)(n % t->cols) * t->C,
+                     .from_line = b->line,
+                     .from_pixel = t->C};
 }
 
 /* The tile at row i and column n of an image: its entry in [Y, X, C], and how much of it is there.
@@ -115,6 +114,20 @@ static md_tile pixels_of(int Y, int X, int C, int i, int n) {
                      .to_pixel = C,
                      .rows = Y - 2 * i < 2 ? 1 : 2,
                      .cols = X - 2 * n < 2 ? 1 : 2};
+}
+
+/* V of these rows of tiles, [16][tiles of the band][C] numbers, from tile `at` on. */
+static void fill_tiles(const tiled *t, tile_rows r, md_real *border, char *V, int64_t tiles,
+                       int64_t at) {
+    const size_t size = sizeof(float) / (size_t)t->j->k->conv_unit;
+    md_bordered b = borders_of(t, r, border);
+    for (int n = 0; n < r.count * t->cols; n++, at++) {
+        md_tile v = seen_by(t, &b, n);
+        v.to = V + (size_t)(at * t->C) * size;
+        v.to_line = 4 * tiles * t->C;
+        v.to_pixel = tiles * t->C;
+        t->j->k->tile(MD_TILE_INPUT, &v);
+    }
 }
 
 /* --- forward, and dx ------------------------------------------------------------------------- */
@@ -135,8 +148,9 @@ static void store_tiles(const tiled *t, tile_rows r, const md_real *products, in
 }
 
 /* Products of a band of `tiles` tiles. */
-static void multiply(const tiled *t, const md_real *V, int64_t tiles, md_real *products) {
+static void multiply(const tiled *t, const char *V, int64_t tiles, md_real *products) {
     const md_kernels *k = t->j->k;
+    const size_t size = sizeof(float) / (size_t)k->conv_unit;
     size_t panels = (size_t)((t->M + k->panel - 1) / k->panel);
     for (int p = 0; p < SQUARE; p++) {
         k->conv_lines(&(md_conv_lines){.lines = 1,
@@ -144,7 +158,7 @@ static void multiply(const tiled *t, const md_real *V, int64_t tiles, md_real *p
                                        .parts = 1,
                                        .depth = t->C,
                                        .cols = t->M,
-                                       .a = V + p * tiles * t->C,
+                                       .a = V + (size_t)(p * tiles * t->C) * size,
                                        .pixel = t->C,
                                        .packed = (const char *)t->j->packed +
                                                  (size_t)p * panels * k->panel_bytes(t->C),
@@ -167,10 +181,10 @@ static void convolve(const tiled *t, int at, int end, md_real *scratch, bool add
         int stop = at + (int)(tiles / t->cols);
         for (int i = at; i < stop;) {
             tile_rows r = next_rows(t, i, stop);
-            fill_tiles(t, r, scratch, V, tiles, done);
+            fill_tiles(t, r, scratch, (char *)V, tiles, done);
             i += r.count, done += (int64_t)r.count * t->cols;
         }
-        multiply(t, V, tiles, products);
+        multiply(t, (const char *)V, tiles, products);
         for (done = 0; at < stop;) {
             tile_rows r = next_rows(t, at, stop);
             store_tiles(t, r, products, tiles, done, add);
@@ -280,61 +294,97 @@ static int64_t dw_room(const tiled *t) {
     return room_of(t) + SQUARE * (int64_t)t->C * t->M;
 }
 
-/* (A dy A') of these rows of tiles, [16][tiles][M] from tile `at`. */
-static void fill_gradients(const tiled *t, tile_rows r, md_real *to, int64_t tiles, int64_t at) {
-    for (int i = r.first; i < r.first + r.count; i++) {
-        for (int n = 0; n < t->cols; n++, at++) {
-            md_tile y = pixels_of(t->Yo, t->Xo, t->M, i, n);
-            y.from = t->j->dy + (((int64_t)r.image * t->Yo + 2 * i) * t->Xo + 2 * n) * t->M;
-            y.to = to + at * t->M;
-            y.to_line = 4 * tiles * t->M;
-            y.to_pixel = tiles * t->M;
-            t->j->k->tile(MD_TILE_GRADIENT, &y);
-        }
+/* Tile n of these rows of dy. */
+static md_tile given_to(const tiled *t, tile_rows r, int n) {
+    int i = r.first + n / t->cols, j = n % t->cols;
+    md_tile y = pixels_of(t->Yo, t->Xo, t->M, i, j);
+    y.from = t->j->dy + (((int64_t)r.image * t->Yo + 2 * i) * t->Xo + 2 * j) * t->M;
+    return y;
+}
+
+/* What conv_tap reads: V [16][units][C] and A dy A' [16][units][M] of a band, in units of one tile,
+ * or of two of the same rows. */
+typedef struct tap_band {
+    int64_t units, at;
+    md_real *V, *D;
+} tap_band;
+
+static int units_in(const tiled *t, tile_rows r) {
+    int unit = t->j->k->conv_unit;
+    return (r.count * t->cols + unit - 1) / unit;
+}
+
+static void fill_taps(const tiled *t, tile_rows r, md_real *border, tap_band *band) {
+    const int tiles = r.count * t->cols, unit = t->j->k->conv_unit;
+    md_bordered b = borders_of(t, r, border);
+    for (int n = 0; n < tiles; n += unit, band->at++) {
+        bool pair = unit == 2 && n + 1 < tiles;
+        md_tile v = seen_by(t, &b, n), y = given_to(t, r, n);
+        md_tile next_v = pair ? seen_by(t, &b, n + 1) : v,
+                next_y = pair ? given_to(t, r, n + 1) : y;
+        v.to = band->V + band->at * t->C;
+        v.to_line = 4 * band->units * t->C;
+        v.to_pixel = band->units * t->C;
+        y.to = band->D + band->at * t->M;
+        y.to_line = 4 * band->units * t->M;
+        y.to_pixel = band->units * t->M;
+        v.second = pair ? &next_v : NULL;
+        y.second = pair ? &next_y : NULL;
+        t->j->k->tile(MD_TILE_INPUT_TAP, &v);
+        t->j->k->tile(MD_TILE_GRADIENT_TAP, &y);
+    }
+}
+
+/* Rows of tiles [at, stop), added to dU. */
+static void add_band(const tiled *t, int at, int stop, md_real *scratch, bool add) {
+    md_real *dU = scratch + room_of(t);
+    tap_band band = {0};
+    for (int i = at; i < stop;) {
+        tile_rows r = next_rows(t, i, stop);
+        band.units += units_in(t, r), i += r.count;
+    }
+    band.V = scratch + border_room(t);
+    band.D = band.V + SQUARE * band.units * t->C;
+    while (at < stop) {
+        tile_rows r = next_rows(t, at, stop);
+        fill_taps(t, r, scratch, &band);
+        at += r.count;
+    }
+    for (int p = 0; p < SQUARE; p++) {
+        t->j->k->conv_tap(&(md_conv_tap){.parts = 1,
+                                         .units = (int)band.units,
+                                         .rows = t->M,
+                                         .cols = t->C,
+                                         .a = band.D + p * band.units * t->M,
+                                         .a_step = t->M,
+                                         .b = band.V + p * band.units * t->C,
+                                         .b_step = t->C,
+                                         .add = add,
+                                         .c = dU + (int64_t)p * t->M * t->C,
+                                         .ldc = t->C});
     }
 }
 
 static void dw_chunk(void *context, int64_t chunk, int worker) {
     const tiled *t = context;
-    const md_conv_job *j = t->j;
     const int C = t->C, M = t->M;
-    md_real *scratch = md_tape_scratch(j->tape, worker), *dU = scratch + room_of(t);
-    md_real *dw = j->partial + chunk * M * 9 * C;
+    md_real *scratch = md_tape_scratch(t->j->tape, worker), *dU = scratch + room_of(t);
+    md_real *dw = t->j->partial + chunk * M * 9 * C;
     int first, last;
-    md_conv_chunk(j, chunk, &first, &last);
+    md_conv_chunk(t->j, chunk, &first, &last);
     int begin = first * t->rows, end = last * t->rows;
-    for (int at = begin; at < end;) {
-        int64_t tiles = tiles_in_band(t, at, end), done = 0;
-        md_real *V = scratch + border_room(t), *D = V + SQUARE * tiles * C;
-        bool add = at > begin;
-        for (int stop = at + (int)(tiles / t->cols); at < stop;) {
-            tile_rows r = next_rows(t, at, stop);
-            fill_tiles(t, r, scratch, V, tiles, done);
-            fill_gradients(t, r, D, tiles, done);
-            at += r.count, done += (int64_t)r.count * t->cols;
-        }
-        for (int p = 0; p < SQUARE; p++) {
-            j->k->conv_tap(&(md_conv_tap){.parts = 1,
-                                          .units = (int)tiles,
-                                          .rows = M,
-                                          .cols = C,
-                                          .a = D + p * tiles * M,
-                                          .a_step = M,
-                                          .b = V + p * tiles * C,
-                                          .b_step = C,
-                                          .add = add,
-                                          .c = dU + (int64_t)p * M * C,
-                                          .ldc = C});
-        }
+    for (int at = begin, stop; at < end; at = stop) {
+        stop = at + t->at_once < end ? at + t->at_once : end;
+        add_band(t, at, stop, scratch, at > begin);
     }
     for (int64_t m = 0; m < M; m++) {
-        j->k->tile(MD_TILE_FILTER_GRADIENT, &(md_tile){.C = C,
-                                                       .from = dU + m * C,
-                                                       .from_line = 4 * (int64_t)M * C,
-                                                       .from_pixel = (int64_t)M * C,
-                                                       .to = dw + m * 9 * C,
-                                                       .to_line = 3 * (int64_t)C,
-                                                       .to_pixel = C});
+        t->j->k->tile(MD_TILE_FILTER_GRADIENT, &(md_tile){.C = C,
+                                                          .from = dU + m * C,
+                                                          .from_line = 4 * (int64_t)M * C,
+                                                          .from_pixel = (int64_t)M * C,
+                                                          .to = dw + m * 9 * C,
+                                                          .to_line = 3 * (int64_t)C,
+                                                          .to_pixel = C});
     }
 }
 

@@ -146,23 +146,28 @@ typedef struct md_columns_args {
 
 /* Winograd's F(2x2, 3x3): of a 3x3 convolution 2x2 results at a time, by 16 products in place of
  * 36 (Lavin & Gray 2015). A transform of a square of vectors of C numbers, C a multiple of
- * MD_TILE_CHANNELS: entry (i, j) from `from` + i * from_line + j * from_pixel, likewise to. */
+ * MD_TILE_CHANNELS: entry (i, j) from `from` + i * from_line + j * from_pixel, likewise to. What
+ * products take is rounded where they round. */
 enum { MD_TILE_CHANNELS = 16 };
 typedef enum md_tile_kind {
-    MD_TILE_INPUT,           /* 4x4 pixels, V = B' d B */
+    MD_TILE_INPUT,           /* 4x4 pixels, V = B' d B, as conv_lines reads op(A) */
+    MD_TILE_INPUT_TAP,       /* the same, as conv_tap reads b */
+    MD_TILE_GRADIENT_TAP,    /* 2x2 pixels of dy, A dy A', 4x4: what the gradients of the products
+                                are, as conv_tap reads a */
     MD_TILE_FILTER,          /* 3x3 taps, U = G g G', 4x4 */
     MD_TILE_OUTPUT,          /* 4x4 products, y = A' m A, 2x2 pixels */
-    MD_TILE_GRADIENT,        /* 2x2 pixels of dy, A dy A', 4x4: what the products' gradients are */
     MD_TILE_FILTER_GRADIENT, /* 4x4 gradients of U, G' du G, 3x3 */
 } md_tile_kind;
 typedef struct md_tile {
     int C;
     const md_real *from;
-    int64_t from_line, from_pixel;
-    md_real *to;
-    int64_t to_line, to_pixel;
-    int rows, cols; /* OUTPUT, GRADIENT: pixels of the 2x2 that are there */
-    bool add;       /* OUTPUT: accumulates */
+    int64_t from_line, from_pixel; /* in numbers */
+    void *to;                      /* md_real; rounded numbers; or pairs */
+    int64_t to_line, to_pixel;     /* in what lies there */
+    int rows, cols;                /* OUTPUT, GRADIENT_TAP: pixels of the 2x2 that are there */
+    bool add;                      /* OUTPUT: accumulates */
+    const struct md_tile *second; /* TAP with conv_unit 2: the other of the pair, whose `from`, rows
+                                     and cols are used; NULL: zeros */
 } md_tile;
 
 typedef struct md_kernels {
@@ -188,7 +193,8 @@ typedef struct md_kernels {
     int conv_unit;
     void (*conv_lines)(const md_conv_lines *g);
     void (*conv_tap)(const md_conv_tap *g);
-    void (*tile)(md_tile_kind kind, const md_tile *t); /* NULL where products round */
+    void (*tile)(md_tile_kind kind, const md_tile *t);
+    int tile_least; /* channels from which tiles are faster */
     /* Rounded rows of n numbers in pairs, conv_unit 2: to[i * n + c] = rows (i * pair, i * pair +
      * next) of column c, steps in numbers. */
     void (*pair_rows)(int pairs, int n, const void *rows, int64_t pair, int64_t next, void *to);

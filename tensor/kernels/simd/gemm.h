@@ -89,9 +89,7 @@ static __attribute__((noinline)) void micro_columns(int64_t units, const float *
 }
 
 #include "tensor/kernels/simd/conv.h"
-#ifndef SIMD_BF16_DOT
 #include "tensor/kernels/simd/tiles.h"
-#endif
 
 /* --- packing op(B) --------------------------------------------------------------------------- */
 
@@ -379,6 +377,7 @@ static inline void simd_override_products(md_kernels *table) {
     table->conv_lines = conv_lines;
     table->conv_tap = conv_tap;
     table->tile = tile_transform;
+    table->tile_least = MD_TILE_CHANNELS;
     table->panel = NR;
     table->panel_bytes = panel_bytes;
     table->pack = pack;
@@ -390,9 +389,12 @@ static inline void simd_override_bf16(md_kernels *table) {
     table->conv_unit = UNIT;
     table->conv_lines = conv_lines;
     table->conv_tap = conv_tap;
-    table->tile = NULL;
 #ifdef SIMD_BF16_DOT
     table->pair_rows = pair_rows;
+    table->tile = tile_transform;
+    table->tile_least = 4 * MD_TILE_CHANNELS; /* below, dot products outrun the transforms */
+#else
+    table->tile = NULL; /* it would have to round */
 #endif
     table->panel = NR;
     table->panel_bytes = panel_bytes;

@@ -46,37 +46,94 @@ static inline __attribute__((always_inline)) void tile_filter_gradient(const vf 
     g[2 * step] = sum + u3;
 }
 
+/* A square of `in` x `in` vectors from t->from + c, of which only t->rows and t->cols are there. */
+static inline __attribute__((always_inline)) void load_square(const md_tile *t, int c, const int in,
+                                                              const bool cut, vf *a) {
+#pragma GCC unroll 4
+    for (int i = 0; i < in; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < in; j++) {
+            bool there = !cut || (i < t->rows && j < t->cols);
+            a[4 * i + j] =
+                there ? v_load(t->from + i * t->from_line + j * t->from_pixel + c) : (vf){0};
+        }
+}
+
+static inline __attribute__((always_inline)) void both_ways(tile_line line, const int in,
+                                                            const int out, vf *a) {
+    vf b[16];
+#pragma GCC unroll 4
+    for (int j = 0; j < in; j++) line(a + j, b + j, 4);
+#pragma GCC unroll 4
+    for (int i = 0; i < out; i++) line(b + 4 * i, a + 4 * i, 1);
+}
+
+/* Floats to floats. */
 static inline __attribute__((always_inline)) void transform(const md_tile *t, tile_line line,
                                                             const int in, const int out,
                                                             const bool cut_in, const bool cut_out) {
     for (int c = 0; c < t->C; c += SIMD_LANES) {
-        vf a[16] = {0}, b[16];
-#pragma GCC unroll 4
-        for (int i = 0; i < in; i++)
-#pragma GCC unroll 4
-            for (int j = 0; j < in; j++)
-                if (!cut_in || (i < t->rows && j < t->cols))
-                    a[4 * i + j] = v_load(t->from + i * t->from_line + j * t->from_pixel + c);
-#pragma GCC unroll 4
-        for (int j = 0; j < in; j++) line(a + j, b + j, 4);
-#pragma GCC unroll 4
-        for (int i = 0; i < out; i++) line(b + 4 * i, a + 4 * i, 1);
+        vf a[16];
+        load_square(t, c, in, cut_in, a);
+        both_ways(line, in, out, a);
 #pragma GCC unroll 4
         for (int i = 0; i < out; i++)
 #pragma GCC unroll 4
             for (int j = 0; j < out; j++) {
-                float *to = t->to + i * t->to_line + j * t->to_pixel + c;
+                float *to = (float *)t->to + i * t->to_line + j * t->to_pixel + c;
                 if (cut_out && (i >= t->rows || j >= t->cols)) continue;
                 v_store(to, cut_out && t->add ? v_load(to) + a[4 * i + j] : a[4 * i + j]);
             }
     }
 }
 
+#ifdef SIMD_BF16_DOT
+/* To rounded numbers. */
+static void input_rounded(const md_tile *t) {
+    for (int c = 0; c < t->C; c += SIMD_LANES) {
+        vf a[16];
+        load_square(t, c, 4, false, a);
+        both_ways(tile_input, 4, 4, a);
+#pragma GCC unroll 16
+        for (int p = 0; p < 16; p++) {
+            uint16_t *to = (uint16_t *)t->to + p / 4 * t->to_line + p % 4 * t->to_pixel + c;
+            _mm256_storeu_si256((__m256i *)to, (__m256i)_mm512_cvtneps_pbh((__m512)a[p]));
+        }
+    }
+}
+
+/* To pairs with those of the second tile. */
+static inline __attribute__((always_inline)) void paired(const md_tile *t, tile_line line,
+                                                         const int in, const bool cut) {
+    for (int c = 0; c < t->C; c += SIMD_LANES) {
+        vf a[16], b[16] = {0};
+        load_square(t, c, in, cut, a);
+        both_ways(line, in, 4, a);
+        if (t->second) {
+            load_square(t->second, c, in, cut, b);
+            both_ways(line, in, 4, b);
+        }
+#pragma GCC unroll 16
+        for (int p = 0; p < 16; p++) {
+            float *to = (float *)t->to + p / 4 * t->to_line + p % 4 * t->to_pixel + c;
+            v_store(to, v_pair(a[p], b[p]));
+        }
+    }
+}
+#endif
+
 static void tile_transform(md_tile_kind kind, const md_tile *t) {
     switch (kind) {
-    case MD_TILE_INPUT: transform(t, tile_input, 4, 4, false, false); break;
+#ifdef SIMD_BF16_DOT
+    case MD_TILE_INPUT: input_rounded(t); break;
+    case MD_TILE_INPUT_TAP: paired(t, tile_input, 4, false); break;
+    case MD_TILE_GRADIENT_TAP: paired(t, tile_gradient, 2, true); break;
+#else
+    case MD_TILE_INPUT:
+    case MD_TILE_INPUT_TAP: transform(t, tile_input, 4, 4, false, false); break;
+    case MD_TILE_GRADIENT_TAP: transform(t, tile_gradient, 2, 4, true, false); break;
+#endif
     case MD_TILE_OUTPUT: transform(t, tile_output, 4, 2, false, true); break;
-    case MD_TILE_GRADIENT: transform(t, tile_gradient, 2, 4, true, false); break;
     case MD_TILE_FILTER: transform(t, tile_filter, 3, 4, false, false); break;
     case MD_TILE_FILTER_GRADIENT: transform(t, tile_filter_gradient, 4, 3, false, false); break;
     }
