@@ -108,11 +108,12 @@ static void pose(problem *p, md_arena *arena, const conv_case *c) {
 
 static void compare(const problem *p, const md_kernels *k, const char *what, const float *got,
                     const double *expected, int64_t count, double before) {
-    for (int64_t i = 0; i < count; i++)
-        ck_assert_msg((double)got[i] == expected[i] + before,
-                      "%s, %s, %dx%dx%d to %d, stride %d: %s[%lld] is %g, not %g", k->products,
-                      k->dtype == MD_BF16 ? "bf16" : "f32", p->c.Y, p->c.X, p->c.C, p->c.M,
-                      p->c.stride, what, (long long)i, (double)got[i], expected[i] + before);
+    int64_t i = 0; /* an assertion writes to a file: not one for every number */
+    while (i < count && (double)got[i] == expected[i] + before) i++;
+    ck_assert_msg(i == count, "%s, %s, %dx%dx%d to %d, stride %d: %s[%lld] is %g, not %g",
+                  k->products, k->dtype == MD_BF16 ? "bf16" : "f32", p->c.Y, p->c.X, p->c.C, p->c.M,
+                  p->c.stride, what, (long long)i, i < count ? (double)got[i] : 0,
+                  i < count ? expected[i] + before : 0);
 }
 
 /* Gradients of parameters accumulate: they begin at 1. */
@@ -141,7 +142,9 @@ static void check(md_tape *tape, const problem *p, const md_kernels *k, md_arena
     compare(p, k, "dw", w.grad, p->dw, p->nw, 1);
     compare(p, k, "db", b.grad, p->db, p->nb, 1);
     compare(p, k, "dx", x.grad, p->dx, p->nx, 1);
-    for (int64_t i = 0; i < p->ny; i++) ck_assert(r.grad[i] == p->dy[i] + 1);
+    bool passed_on = true;
+    for (int64_t i = 0; i < p->ny; i++) passed_on &= r.grad[i] == p->dy[i] + 1;
+    ck_assert(passed_on);
 }
 
 /* With tiles where they can serve, not only where they are faster, if `tiles`. */
