@@ -25,6 +25,8 @@ static void choose_aim(md_image_settings *s, md_options *o) {
     choose_word(o, "loss", &s->loss, flow ? "v" : "simple");
     const bool bound = !strcmp(s->loss, "vlb"), hybrid = !strcmp(s->loss, "hybrid");
     choose_word(o, "variance", &s->variance, bound || hybrid ? "learned" : "small");
+    choose_word(o, "noise_schedule", &s->noise_schedule,
+                bound && vp && !s->zero_snr ? "learned" : "cosine");
     const char *times = bound ? "loss-aware" : flow ? "logit-normal" : "uniform";
     choose_word(o, "timestep_sampling", &s->timestep_sampling, times);
 }
@@ -160,8 +162,8 @@ void md_image_plan_training(md_image_settings *s, md_options *o, const md_image_
     const bool muon = !strcmp(l->optimizer, "muon");
     const int width = c->backbone == MD_BACKBONE_UNET ? 4 * c->base : c->dim;
     const double narrow = fmin(2, sqrt(128.0 / width)); /* wider models want smaller steps */
-    md_plan_choose_real(o, "lr", &l->lr, 1e-3 * narrow);
-    if (muon) md_plan_choose_real(o, "muon_lr", &l->muon_lr, 0.02 * fmin(1, narrow));
+    md_plan_choose_real(o, "lr", &l->lr, (muon ? 2e-3 : 1e-3) * narrow);
+    if (muon) md_plan_choose_real(o, "muon_lr", &l->muon_lr, 0.03 * fmin(1, narrow));
     md_plan_intervals(l, o);
 }
 

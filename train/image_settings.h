@@ -38,8 +38,9 @@
       "vp|ve|flow: image fades as noise rises (DDPM); noise is added; straight from noise to " \
       "image") \
     X(INT, timesteps, 1000, 2, 100000, "noise levels") \
-    X(CHOICE, noise_schedule, "cosine", 0, 0, \
-      "linear|cosine|scaled-linear|sigmoid|learned: where vp's levels lie") \
+    X(CHOICE, noise_schedule, "auto", 0, 0, \
+      "auto|linear|cosine|scaled-linear|sigmoid|learned: where vp's levels lie; auto: cosine, or " \
+      "learned with the loss vlb") \
     X(FLAG, zero_snr, false, 0, 0, "vp: the last level is noise alone") \
     X(CHOICE, prediction, "auto", 0, 0, \
       "auto|eps=epsilon|x0=sample|v=v_prediction: what the network says: the noise, the image, " \
