@@ -142,7 +142,7 @@ mdlm_status md_bench_generate(const md_bench *bench, md_bench_result *out, mdlm_
     choose_span(&g);
     md_bench_result r = {.parameters = md_model_config_parameters(bench->config),
                          .positions = bench->batch * computed(&g),
-                         .tokens = bench->batch,
+                         .items = bench->batch,
                          .flops = step_flops(&g)};
     MD_GOTO(done, status, prepare(&g, err));
     MD_GOTO(done, status, md_bench_steps(bench, time_step, &g, &r, err));

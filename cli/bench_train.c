@@ -58,7 +58,8 @@ static mdlm_status prepare(trainer *t, md_tokenizer **tokenizer, mdlm_error *err
     t->text.batch = b->batch;
     t->text.accum = 1;
     t->text.seq_len = b->config->seq_len;
-    t->text.training = b->training;
+    t->text.training =
+        (md_transformer_training){.dropout = b->dropout, .checkpoint = b->checkpoint};
     MD_TRY(md_text_task_init(&t->text, err));
     t->task = md_text_task_view(&t->text);
     fill_batch(b, &t->text.micro);
@@ -77,8 +78,8 @@ mdlm_status md_bench_train(const md_bench *bench, md_bench_result *out, mdlm_err
     md_tokenizer *tokenizer = NULL;
     mdlm_status status;
     md_bench_result r = {.parameters = md_model_config_parameters(bench->config)};
-    r.positions = r.tokens = (int64_t)bench->batch * bench->config->seq_len;
-    r.flops = step_flops(bench->config, r.tokens);
+    r.positions = r.items = (int64_t)bench->batch * bench->config->seq_len;
+    r.flops = step_flops(bench->config, r.items);
     MD_GOTO(done, status, prepare(&t, &tokenizer, err));
     MD_GOTO(done, status, md_bench_steps(bench, time_step, &t, &r, err));
     MD_GOTO(done, status, md_bench_time(bench, time_forward, &t, &r.forward, err));

@@ -8,11 +8,13 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/options.h"
+#include "base/rng.h"
 #include "corpora/corpora_internal.h"
 #include "corpora/images_internal.h"
 #include "corpora/shapes.h"
 
 #define SHAPES "shapes"
+#define NOISE "noise"
 
 md_images_options md_images_defaults(void) {
     return (md_images_options){.end = -1, .seed = 1};
@@ -160,6 +162,17 @@ static mdlm_status describe(const char *path, md_images *set, mdlm_error *err) {
     return fine ? MDLM_OK : md_fail(err, MDLM_RUNTIME, "out of memory: cannot describe '%s'", path);
 }
 
+/* A set that was read, under a name: complete in *out, or freed. */
+static mdlm_status finish(md_images *set, const char *source, md_images **out, mdlm_error *err) {
+    mdlm_status status = hash_set(set, err);
+    if (status == MDLM_OK) status = describe(source, set, err);
+    if (status == MDLM_OK)
+        *out = set;
+    else
+        md_images_free(set);
+    return status;
+}
+
 mdlm_status md_images_open(const char *path, const md_images_options *opt, md_images **out,
                            mdlm_error *err) {
     md_images *set = md_alloc(1, sizeof *set, err);
@@ -170,13 +183,29 @@ mdlm_status md_images_open(const char *path, const md_images_options *opt, md_im
         status = md_fail(err, MDLM_USAGE, "a file of labels ('%s') is for IDX, and '%s' is %s",
                          opt->labels, path, set->format);
     }
-    if (status == MDLM_OK) status = hash_set(set, err);
-    if (status == MDLM_OK) status = describe(path, set, err);
-    if (status == MDLM_OK)
-        *out = set;
-    else
-        md_images_free(set);
+    if (status == MDLM_OK) return finish(set, path, out, err);
+    md_images_free(set);
     return status;
+}
+
+mdlm_status md_images_noise(md_images_shape shape, int64_t count, uint64_t seed, md_images **out,
+                            mdlm_error *err) {
+    const md_rng rng = {.seed = seed, .stream = MD_STREAM_CORPUS};
+    md_images *set = md_alloc(1, sizeof *set, err);
+    if (!set) return MDLM_RUNTIME;
+    set->shape = shape;
+    set->count = count;
+    set->format = NOISE;
+    const size_t values = image_values(set);
+    set->bytes = md_alloc((size_t)count, values, err);
+    if (!set->bytes) {
+        md_images_free(set);
+        return MDLM_RUNTIME;
+    }
+    for (size_t i = 0; i < (size_t)count * values; i++)
+        set->bytes[i] =
+            (uint8_t)md_uniform_below(rng, (uint32_t)(i / values), (uint32_t)(i % values), 1 << 8);
+    return finish(set, NOISE, out, err);
 }
 
 void md_images_free(md_images *set) {

@@ -50,16 +50,20 @@ md_images_options md_images_defaults(void); /* everything, as it is; seed 1 */
 mdlm_status md_images_range(const char *text, md_images_options *opt, mdlm_error *err);
 
 typedef struct md_images md_images;
-/* Caller frees *out. */
-mdlm_status md_images_open(const char *path, const md_images_options *opt, md_images **out,
-                           mdlm_error *err);
-void md_images_free(md_images *set); /* accepts NULL */
-
-int64_t md_images_count(const md_images *set); /* >= 1 */
 /* One image is [Y, X, C]; models, which this folder does not know, say md_image_shape. */
 typedef struct md_images_shape {
     int Y, X, C;
 } md_images_shape;
+
+/* Caller frees *out. */
+mdlm_status md_images_open(const char *path, const md_images_options *opt, md_images **out,
+                           mdlm_error *err);
+/* `count` >= 1 images of random bytes, without labels: to measure with. Caller frees *out. */
+mdlm_status md_images_noise(md_images_shape shape, int64_t count, uint64_t seed, md_images **out,
+                            mdlm_error *err);
+void md_images_free(md_images *set); /* accepts NULL */
+
+int64_t md_images_count(const md_images *set); /* >= 1 */
 md_images_shape md_images_get_shape(const md_images *set);
 /* Number of classes; 0 when nothing has a label. */
 int md_images_classes(const md_images *set);

@@ -148,4 +148,19 @@ static md_tensor *forward(const void *net, md_tape *tape, md_tensor *x,
     return md_unpatch(tape, x, c->patch, c->shape.Y, c->shape.X);
 }
 
-const md_backbone md_backbone_dit = {.build = build, .forward = forward};
+static double products(const void *net) {
+    const dit *n = net;
+    const md_image_config *c = n->config;
+    const double tokens = tokens_of(c), attention = 2 * tokens * tokens * c->dim;
+    double sum = md_embedder_products(&n->embedder) + md_weight_products(n->final_modulation.w) +
+                 tokens * (md_weight_products(n->patches.w) + md_weight_products(n->final_out.w));
+    for (int i = 0; i < c->layers; i++) {
+        const dit_block *k = &n->blocks[i];
+        const double linear = md_weight_products(k->qkv.w) + md_weight_products(k->attn_out.w) +
+                              md_weight_products(k->gate_up.w) + md_weight_products(k->ff_out.w);
+        sum += md_weight_products(k->modulation.w) + tokens * linear + attention;
+    }
+    return sum;
+}
+
+const md_backbone md_backbone_dit = {.build = build, .forward = forward, .products = products};

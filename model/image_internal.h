@@ -18,6 +18,7 @@ typedef struct md_backbone {
     void *(*build)(const md_image_config *config, md_builder *b, mdlm_error *err);
     md_tensor *(*forward)(const void *net, md_tape *tape, md_tensor *x,
                           const md_image_condition *given, const md_image_pass *pass);
+    double (*products)(const void *net); /* md_image_model_products */
 } md_backbone;
 extern const md_backbone md_backbone_unet, md_backbone_dit;
 

@@ -81,6 +81,10 @@ md_tensor *md_image_model_forward(md_image_model *model, md_tape *tape, md_tenso
     return model->backbone->forward(model->net, tape, x, given, &pass);
 }
 
+double md_image_model_products(const md_image_model *model) {
+    return model->backbone->products(model->net);
+}
+
 /* --- as a denoiser ---------------------------------------------------------------------------- */
 
 /* Images that go through the network together: enough rows for the products at the smallest level,

@@ -52,6 +52,10 @@ md_tensor *md_image_model_forward(md_image_model *model, md_tape *tape, md_tenso
                                   const md_image_condition *given,
                                   const md_image_training *training);
 
+/* Multiply-adds that one image takes on its way forward: of convolutions, as their definition has
+ * them, of linear maps and of attention. */
+double md_image_model_products(const md_image_model *model);
+
 /* The network as a denoiser. The tape must outlive it and not be recording elsewhere. Images are
  * sent through the network a few at a time. */
 typedef struct md_image_view {

@@ -116,6 +116,10 @@ void md_layers_init(md_params *params, const unsigned char *init, uint64_t seed)
 
 /* --- running ---------------------------------------------------------------------------------- */
 
+double md_weight_products(const md_tensor *w) {
+    return w ? (double)md_tensor_size(w) : 0;
+}
+
 md_tensor *md_run_linear(md_tape *tape, const md_linear_layer *layer, md_tensor *x) {
     md_tensor *y = md_linear(tape, x, layer->w, NULL);
     return layer->bias ? md_add_channels(tape, y, layer->bias) : y;
@@ -179,4 +183,8 @@ md_tensor *md_run_embedder(md_tape *tape, const md_embedder *e, const md_image_c
     t = md_run_linear(tape, &e->second, t);
     if (e->classes) t = md_add(tape, t, class_rows(tape, e, given));
     return md_silu(tape, t);
+}
+
+double md_embedder_products(const md_embedder *e) {
+    return md_weight_products(e->first.w) + md_weight_products(e->second.w);
 }

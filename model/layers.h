@@ -71,6 +71,9 @@ md_linear_layer md_build_linear_plain(md_builder *b, const char *name, int in, i
                                       md_init_kind init); /* without bias */
 md_norm_layer md_build_norm(md_builder *b, const char *name, int channels);
 
+/* Multiply-adds at one row or pixel; 0 for a layer that there is not. */
+double md_weight_products(const md_tensor *w);
+
 /* Fills params, all of them, as `init` of md_builder_finish says. */
 void md_layers_init(md_params *params, const unsigned char *init, uint64_t seed);
 
@@ -102,6 +105,8 @@ md_embedder md_build_embedder(md_builder *b, int frequencies, int out, int class
 /* SiLU of the embedding [B, 1, out], what every block asks for: a sequence of one row an image, so
  * that its bits do not depend on the batch. */
 md_tensor *md_run_embedder(md_tape *tape, const md_embedder *e, const md_image_condition *given);
+
+double md_embedder_products(const md_embedder *e); /* multiply-adds of an image */
 
 /* out[i] = cos(t w_i), out[dim/2 + i] = sin(t w_i), w_i = 10000^(-2i/dim), i < dim/2: the order of
  * guided-diffusion, both halves of DDPM's exchanged. */

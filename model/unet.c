@@ -206,4 +206,28 @@ static md_tensor *forward(const void *net, md_tape *tape, md_tensor *x,
     return md_run_conv(tape, &n->out, md_run_norm(tape, &n->out_norm, x, true), SAME);
 }
 
-const md_backbone md_backbone_unet = {.build = build, .forward = forward};
+/* --- arithmetic ------------------------------------------------------------------------------- */
+
+static double unit_products(const unit *u) {
+    const double result = (double)u->Y * u->X, resampled = md_weight_products(u->resample.w);
+    if (!u->has_res) return result * resampled;
+    const double pixels = u->up ? (double)half(u->Y) * half(u->X) : result;
+    const double attention = u->attends ? md_pixel_attention_products(&u->attention, pixels) : 0;
+    return md_res_block_products(&u->res, pixels) + attention + (u->up ? result * resampled : 0);
+}
+
+static double products(const void *net) {
+    const unet *n = net;
+    const md_image_shape all = n->config->shape;
+    const md_image_shape least = shape_at(n->config, n->config->mults.count - 1);
+    const double ends = md_weight_products(n->in.w) + md_weight_products(n->out.w);
+    const double middle = (double)least.Y * least.X;
+    double sum = md_embedder_products(&n->embedder) + (double)all.Y * all.X * ends +
+                 md_pixel_attention_products(&n->middle_attention, middle);
+    for (int i = 0; i < 2; i++) sum += md_res_block_products(&n->middle[i], middle);
+    for (int i = 0; i + 1 < n->units; i++) sum += unit_products(&n->down[i]);
+    for (int i = 0; i < n->units; i++) sum += unit_products(&n->up[i]);
+    return sum;
+}
+
+const md_backbone md_backbone_unet = {.build = build, .forward = forward, .products = products};

@@ -48,6 +48,18 @@ md_tensor *md_run_pixel_attention(md_tape *tape, const md_pixel_attention *a, md
     return md_run_conv(tape, &a->out, md_reshape(tape, y, 4, x->dim), out);
 }
 
+double md_res_block_products(const md_res_block *r, double pixels) {
+    const double convolved = md_weight_products(r->conv1.w) + md_weight_products(r->conv2.w) +
+                             md_weight_products(r->shortcut.w);
+    return pixels * convolved + md_weight_products(r->time.w);
+}
+
+double md_pixel_attention_products(const md_pixel_attention *a, double pixels) {
+    const double channels = (double)a->out.w->dim[0]; /* scores, and sums of values by them */
+    return pixels * (md_weight_products(a->qkv.w) + md_weight_products(a->out.w)) +
+           2 * pixels * pixels * channels;
+}
+
 /* A pixel is a row, so this is a choice of rows. */
 md_tensor *md_crop(md_tape *tape, md_tensor *x, int Y, int X) {
     if (!x || (x->dim[1] == Y && x->dim[2] == X)) return x;

@@ -25,6 +25,10 @@ md_tensor *md_run_res_block(md_tape *tape, const md_res_block *r, const md_image
 /* x [B,Y,X,C], each pixel sees all of its image. */
 md_tensor *md_run_pixel_attention(md_tape *tape, const md_pixel_attention *a, md_tensor *x);
 
+/* Multiply-adds of an image. */
+double md_res_block_products(const md_res_block *r, double pixels);
+double md_pixel_attention_products(const md_pixel_attention *a, double pixels);
+
 /* The first Y rows and X columns. */
 md_tensor *md_crop(md_tape *tape, md_tensor *x, int Y, int X);
 

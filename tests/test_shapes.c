@@ -1,4 +1,5 @@
-/* tests/test_shapes.c: the images that are drawn, and the order in which a training sees images. */
+/* tests/test_shapes.c: images of no file, drawn or random, and the order in which a training sees
+ * images. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -167,6 +168,31 @@ START_TEST(a_file_or_folder_of_the_name_shapes_comes_first) {
 }
 END_TEST
 
+/* --- noise ------------------------------------------------------------------------------------ */
+
+START_TEST(noise_is_any_byte_by_its_seed_and_has_no_label) {
+    enum { Y = 9, X = 7, C = 2, COUNT = 64, VALUES = Y * X * C };
+    md_images *set[3] = {NULL};
+    bool seen[256] = {false};
+    uint8_t bytes[VALUES];
+    const md_images_shape shape = {.Y = Y, .X = X, .C = C};
+    for (int i = 0; i < 3; i++)
+        assert_ok(md_images_noise(shape, COUNT, i / 2 ? 2 : 1, &set[i], &err));
+    ck_assert_int_eq(md_images_count(set[0]), COUNT);
+    ck_assert_int_eq(md_images_classes(set[0]), 0);
+    ck_assert_int_eq(md_images_label(set[0], COUNT - 1), -1);
+    ck_assert(md_images_hash(set[0]) == md_images_hash(set[1]));
+    ck_assert(md_images_hash(set[0]) != md_images_hash(set[2]));
+    for (int i = 0; i < COUNT; i++) {
+        md_images_bytes(set[0], i, bytes);
+        for (int k = 0; k < VALUES; k++) seen[bytes[k]] = true;
+    }
+    /* Of 8,064 draws: one is left out with a chance of 256 (255/256)^8064, 5e-12. */
+    for (int i = 0; i < 256; i++) ck_assert(seen[i]);
+    for (int i = 0; i < 3; i++) md_images_free(set[i]);
+}
+END_TEST
+
 /* --- the order of a training ------------------------------------------------------------------ */
 
 START_TEST(a_pass_shows_every_image_once_and_another_pass_another_order) {
@@ -259,6 +285,7 @@ int main(void) {
     suite_case(s, shapes_lie_inside_where_their_captions_say_and_stand_out);
     suite_case(s, grey_and_alpha_shapes_are_the_same_picture);
     suite_case(s, a_file_or_folder_of_the_name_shapes_comes_first);
+    suite_case(s, noise_is_any_byte_by_its_seed_and_has_no_label);
     suite_case(s, a_pass_shows_every_image_once_and_another_pass_another_order);
     suite_case(s, examples_do_not_depend_on_how_they_are_batched);
     suite_case(s, numbers_are_the_bytes_and_flips_mirror_about_half_of_them);

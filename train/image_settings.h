@@ -17,7 +17,8 @@
     X(FLAG, flip, false, 0, 0, "mirror half of the images from left to right") \
     X(REAL, val_fraction, 0.1, 0, 0.9, "share of the images kept for validation")
 
-#define MD_IMAGE_NETWORK_SETTINGS(X) \
+/* Without those whose names a transformer for text has, too. */
+#define MD_IMAGE_SHAPE_SETTINGS(X) \
     X(CHOICE, backbone, "unet", 0, 0, "unet|dit: convolutions, or a transformer on patches") \
     X(INT, base_channels, 0, 8, 65536, "unet: channels at the full size; a multiple of 8") \
     X(TEXT, channel_mults, "auto", 0, 0, \
@@ -26,7 +27,10 @@
     X(INT, res_blocks, 2, 1, 512, "unet: residual blocks of a level; one more on the way up") \
     X(TEXT, attn_res, "auto", 0, 0, \
       "unet: sizes at which pixels attend to each other, as in 16,8; none: in the middle alone") \
-    X(INT, patch_size, 0, 1, 4096, "dit: pixels of a patch's side") \
+    X(INT, patch_size, 0, 1, 4096, "dit: pixels of a patch's side")
+
+#define MD_IMAGE_NETWORK_SETTINGS(X) \
+    MD_IMAGE_SHAPE_SETTINGS(X) \
     X(INT, layers, 0, 1, 512, "dit: blocks") \
     X(INT, dim, 0, 4, 65536, "dit: channels") \
     X(INT, heads, 0, 1, 1024, "dit: attention heads") \

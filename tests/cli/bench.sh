@@ -9,6 +9,9 @@ positive() {
   grep -qE "\"$1\":[0-9.e+-]*[1-9]" out.txt || fail "$1 is not positive: $(cat out.txt)"
 }
 
+# number KEY: its value in out.txt
+number() { sed -n "s/.*\"$1\":\([0-9.e+-]*\).*/\1/p" out.txt; }
+
 for what in "train --batch-size 4" "train --batch-size 4 --dtype bf16" \
             "train --batch-size 4 --optimizer muon --dropout 0.1 --tied" \
             "train --batch-size 4 --checkpoint-activations --ema 0" \
@@ -43,12 +46,40 @@ for cache in "none 32" "prefix 20" "dual 8"; do
   expect 0 "" "$mdlm" bench generate $small --block-length 8 --cache "${cache% *}" --json
   check "positions with --cache ${cache% *}" grep -q "\"positions_per_step\":${cache#* }," out.txt
 done
+
+# --- images ---
+image="--image-size 8 --batch-size 4 --repeat 2"
+unet="$image --base-channels 8"
+for what in "$unet" "$unet --dtype bf16 --channel-mults 1,2" \
+            "$unet --optimizer muon --dropout 0.1 --ema 0" \
+            "$unet --checkpoint-activations --attn-res 8 --channels 4" \
+            "$image --backbone dit --patch-size 2 --layers 1 --dim 32 --heads 2 --ff 32"; do
+  expect 0 "" "$mdlm" bench image $what --json --quiet
+  check "--quiet is quiet: $what" test ! -s err.txt
+  for key in parameters images_per_second ms_per_step ms_per_forward gflops peak_gflops \
+             share_of_peak peak_rss_bytes; do
+    positive $key
+  done
+done
+expect 0 "base_channels 8" "$mdlm" bench image $unet --res-blocks 1 --channels 1 --attn-res none \
+  --channel-mults 1,2 -t 2
+check "settings of texts are not told" test "$(grep -c seq_len err.txt)" -eq 0
+check "speed is of images" grep -q "^speed .* images/s" out.txt
+check "memory is told" grep -q "^memory .* 41.6k parameters" out.txt
+# 6 operations for each of the 969,216 multiply-adds of an image, 4 images a step
+"$mdlm" bench image $unet --res-blocks 1 --channels 1 --attn-res none --channel-mults 1,2 --json \
+  --quiet >out.txt
+check "operations are counted" awk "BEGIN {
+  flops = $(number gflops) * $(number ms_per_step) * 1e6
+  exit !(flops > 23261183 && flops < 23261185)
+}"
 set -- *
 check "nothing was made" test "$*" = "err.txt out.txt"
 
-refuse 2 "needs train|generate" "$mdlm" bench
+refuse 2 "needs train|generate|image" "$mdlm" bench
 refuse 2 "did you mean 'train'" "$mdlm" bench trian
-refuse 2 "expected train or generate" "$mdlm" bench xyzzy
+refuse 2 "did you mean 'image'" "$mdlm" bench images
+refuse 2 "expected train, generate or image" "$mdlm" bench xyzzy
 refuse 2 "unexpected argument" "$mdlm" bench train generate
 refuse 2 "expected one of" "$mdlm" bench train --dtype f16
 refuse 2 "out of range" "$mdlm" bench train --repeat 0
@@ -63,6 +94,15 @@ refuse 2 "is for mdlm bench train" "$mdlm" bench generate --batch-size 2
 refuse 2 "unknown option '--lora'" "$mdlm" bench train --lora 4
 refuse 2 "q8_0 is for mdlm bench generate" "$mdlm" bench train --dtype q8_0
 refuse 2 "is for mdlm bench train" "$mdlm" bench generate --checkpoint-activations
+refuse 2 "q8_0 is for mdlm bench generate" "$mdlm" bench image --dtype q8_0
+refuse 2 "is for mdlm bench image" "$mdlm" bench train --base-channels 32
+refuse 2 "is for mdlm bench train and generate" "$mdlm" bench image --seq-len 32
+refuse 2 "is for mdlm bench train and image" "$mdlm" bench generate --optimizer muon
+refuse 2 "is for --backbone dit" "$mdlm" bench image --layers 2
+refuse 2 "is for --backbone unet" "$mdlm" bench image --backbone dit --base-channels 8
+refuse 2 "--base-channels 20" "$mdlm" bench image --base-channels 20
+refuse 2 "out of range" "$mdlm" bench image --channels 5
+refuse 2 "too many at once" "$mdlm" bench image --image-size 4096 --batch-size 64
 refuse 2 "too many at once" "$mdlm" bench train --seq-len 1048576 --batch-size 65536
 refuse 2 "kernels" "$mdlm" bench train --kernels abacus
 if [ -w /dev/full ]; then
