@@ -20,7 +20,7 @@ budget=${BUDGET:-240} threads=${THREADS:-$(nproc)}
 shape=${SHAPE:---layers 4 --dim 128 --heads 4 --ff 352 --seq-len 128 --batch-size 32}
 best="--optimizer muon --muon-lr 0.02 --lr 4e-3 --dtype bf16"
 check_program "$mdlm" "sh bench/quality.sh TEXT build/mdlm"
-find_peer "$here"
+find_peer "$here/torch_mdm_peer.py"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A peer to compare mdlm with: the same network for images and the same step, in PyTorch on the processor.
+"""A peer to compare mdlm with: the same network for images and the same step, in PyTorch.
 
 A U-Net after DDPM (Ho et al. 2020): residual blocks of GroupNorm, SiLU and 3x3 convolutions that
 are told the time, attention at some sizes and in the middle, skips from the way down to the way up.
@@ -40,8 +40,8 @@ def parse():
     p.add_argument("--attn-res", type=numbers, default=[8])
     p.add_argument("--batch-size", type=int, default=32)
     p.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
-    p.add_argument("--layout", choices=["auto", "nchw", "nhwc"], default="auto",
-                   help="order of an image's numbers in memory; auto: what is faster")
+    p.add_argument("--layout", choices=["nchw", "nhwc"], default="nchw",
+                   help="order of an image's numbers in memory")
     p.add_argument("--lr", type=float, default=2e-4)
     p.add_argument("--repeat", type=int, default=10, help="timed steps, after two to warm up")
     p.add_argument("--threads", type=int, default=0, help="0: PyTorch's own choice")
@@ -220,8 +220,6 @@ def timed(fn, argument, repeat):
 
 def main():
     a = parse()
-    if a.layout == "auto":
-        a.layout = "nchw"
     if a.threads > 0:
         torch.set_num_threads(a.threads)
     torch.manual_seed(a.seed)

@@ -13,7 +13,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 mdlm=${1:-$here/../build/mdlm}
 rounds=${ROUNDS:-3} repeat=${REPEAT:-10} threads=${THREADS:-$(nproc)}
 check_program "$mdlm" "sh bench/train.sh build/mdlm"
-find_peer "$here"
+find_peer "$here/torch_mdm_peer.py"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
