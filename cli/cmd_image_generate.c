@@ -77,9 +77,9 @@ typedef struct job {
     md_image_files files;
     md_film *film; /* until the first images are saved; NULL: not asked for */
     md_eta eta;
-    int64_t done;      /* images before those at hand */
-    mdlm_error *error; /* of the callback */
-    mdlm_status status;
+    int64_t done;       /* images before those at hand */
+    mdlm_status status; /* of the callback, and why */
+    mdlm_error error;
 } job;
 
 /* --- options ---------------------------------------------------------------------------------- */
@@ -174,7 +174,7 @@ static void announce(const job *j) {
 static int on_step(void *user, const md_image_step *step) {
     job *j = user;
     const int64_t now = j->done * step->steps + (int64_t)step->step * step->samples;
-    if (j->film) j->status = md_film_look(j->film, step, j->error);
+    if (j->film) j->status = md_film_look(j->film, step, &j->error);
     if (j->status != MDLM_OK) return 1;
     return md_eta_update(&j->eta, now, j->opt->num_samples * step->steps);
 }
@@ -225,12 +225,12 @@ static mdlm_status sample(job *j, int64_t first, int count, mdlm_error *err) {
     opt.on_step = on_step;
     opt.user = j;
     j->done = first;
-    j->error = err;
     for (int i = 0; i < count; i++)
         j->label[i] = j->classes[(opt.first_index + i) % j->class_count];
     const double start = md_now();
     mdlm_status status = md_image_sampler_run(&j->denoiser, &j->process, &opt, &batch, &work, err);
-    if (status == MDLM_CANCELLED && j->status != MDLM_OK) return j->status;
+    if (status == MDLM_CANCELLED && j->status != MDLM_OK)
+        return md_fail(err, j->status, "%s", j->error.message);
     if (status != MDLM_OK && status != MDLM_CANCELLED) return status;
     mdlm_status kept = keep(j, first, count, &work, md_now() - start, err);
     if (kept == MDLM_OK && status == MDLM_CANCELLED && err) err->message[0] = 0;
@@ -283,6 +283,7 @@ static mdlm_status work(job *j, mdlm_error *err) {
     settle_sampling(j);
     MD_TRY(refuse_idle(j, err));
     MD_TRY(settle_classes(j, err));
+    MD_TRY(md_image_sampler_check(&j->denoiser, &j->process, &j->sampling, err));
     MD_TRY(open_files(j, err));
     md_cli_signals_catch();
     announce(j);
@@ -321,9 +322,10 @@ const md_command md_cmd_image_generate = {
                 "  mdlm image-generate --class circle --guidance-scale 3\n"
                 "  mdlm image-generate --sampler dpm++                  fewer steps\n"
                 "  mdlm image-generate -n 8 --frames film               watch them appear\n",
-    .notes = "An image depends on the model, --seed and its number, not on how many are made at\n"
-             "once. Ctrl-C saves what there is. Scale 1 is the plain model of the class, larger\n"
-             "scales follow the class more closely and vary less.\n",
+    .notes =
+        "An image depends on the model, --seed and its number, not on how many are made at\n"
+        "once. Files of the same names are replaced. Ctrl-C saves what there is. Scale 1 is the\n"
+        "plain model of the class, larger scales follow the class more closely and vary less.\n",
     .settings_size = sizeof(image_options),
     .sections = sections,
     .aliases = aliases,

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/pool.h"
 #include "cli/commands.h"
+#include "cli/info_image.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
 #include "model/config.h"
@@ -27,11 +28,15 @@ typedef struct machine {
 
 /* Everything about a model but its weights, so that a large one is described at once. */
 typedef struct model {
-    md_model_config config;
+    bool of_images;
     int64_t parameters;
-    md_tokenizer *tokenizer;
     cJSON *run; /* run.json, NULL where there is none */
+    /* of text */
+    md_model_config config;
+    md_tokenizer *tokenizer;
     char *base; /* of adapters: the folder of the network that they are beside; else NULL */
+    /* of images */
+    md_image_setup setup;
 } model;
 
 /* --- machine ---------------------------------------------------------------------------------- */
@@ -158,6 +163,7 @@ static mdlm_status read_run(const char *folder, cJSON **out, mdlm_error *err) {
 }
 
 static void release_model(model *m) {
+    md_image_setup_release(&m->setup);
     md_tokenizer_free(m->tokenizer);
     cJSON_Delete(m->run);
     md_free(m->base);
@@ -167,9 +173,14 @@ static mdlm_status read_model(const char *folder, model *m, mdlm_error *err) {
     if (!md_is_dir(folder)) {
         return md_fail(err, MDLM_INPUT, "there is no model folder '%s'", folder);
     }
+    MD_TRY(read_run(folder, &m->run, err));
+    m->of_images = md_image_config_in(folder);
+    if (m->of_images) {
+        MD_TRY(md_image_setup_load(folder, &m->setup, err));
+        return md_info_image_parameters(&m->setup, &m->parameters, err);
+    }
     MD_TRY(md_model_config_load(folder, &m->config, err));
     MD_TRY(md_tokenizer_load(folder, &m->tokenizer, err));
-    MD_TRY(read_run(folder, &m->run, err));
     m->parameters = md_model_config_parameters(&m->config);
     return md_lora_in(folder) ? md_lora_base(folder, &m->base, err) : MDLM_OK;
 }
@@ -179,12 +190,8 @@ static const char *run_text(const model *m, const char *key) {
     return cJSON_IsString(item) ? item->valuestring : NULL;
 }
 
-static mdlm_status print_model(const char *folder, const model *m, mdlm_error *err) {
+static mdlm_status print_text_model(const model *m, mdlm_error *err) {
     const md_model_config *c = &m->config;
-    char size[MD_SHORT_TEXT];
-    md_quantity_text((double)m->parameters, size);
-    MD_TRY(md_cli_print(err, "\nmodel       %s, %s parameters (%lld)\n", folder, size,
-                        (long long)m->parameters));
     MD_TRY(md_cli_print(err, "shape       layers %d, dim %d, heads %d, kv-heads %d, ff %d%s\n",
                         c->layers, c->dim, c->heads, c->kv_heads, c->ff, c->tied ? ", tied" : ""));
     MD_TRY(md_cli_print(err, "objective   %s", md_objective_for(c->sight)->name));
@@ -192,9 +199,17 @@ static mdlm_status print_model(const char *folder, const model *m, mdlm_error *e
     MD_TRY(md_cli_print(err, "\n"));
     if (m->base) MD_TRY(md_cli_print(err, "adapters    beside '%s'\n", m->base));
     MD_TRY(md_cli_print(err, "sequence    %d tokens\n", c->seq_len));
-    MD_TRY(md_cli_print(err, "tokenizer   %s, vocabulary %d, mask %d, end of text %d\n",
+    return md_cli_print(err, "tokenizer   %s, vocabulary %d, mask %d, end of text %d\n",
                         md_tokenizer_kind_name(m->tokenizer), c->vocab, (int)c->mask_id,
-                        (int)c->end_of_text_id));
+                        (int)c->end_of_text_id);
+}
+
+static mdlm_status print_model(const char *folder, const model *m, mdlm_error *err) {
+    char size[MD_SHORT_TEXT];
+    md_quantity_text((double)m->parameters, size);
+    MD_TRY(md_cli_print(err, "\nmodel       %s, %s parameters (%lld)\n", folder, size,
+                        (long long)m->parameters));
+    MD_TRY(m->of_images ? md_info_image_print(&m->setup, err) : print_text_model(m, err));
     if (run_text(m, "command")) {
         MD_TRY(md_cli_print(err, "made by     %s\n", run_text(m, "command")));
     }
@@ -204,11 +219,8 @@ static mdlm_status print_model(const char *folder, const model *m, mdlm_error *e
     return MDLM_OK;
 }
 
-static void json_model(const char *folder, const model *m, md_json_line *line) {
+static void json_text_model(const model *m, md_json_line *line) {
     const md_model_config *c = &m->config;
-    md_json_open(line, "model", '{');
-    md_json_put_string(line, "path", folder);
-    md_json_put_int(line, "parameters", m->parameters);
     md_json_put_int(line, "layers", c->layers);
     md_json_put_int(line, "dim", c->dim);
     md_json_put_int(line, "heads", c->heads);
@@ -223,6 +235,16 @@ static void json_model(const char *folder, const model *m, md_json_line *line) {
     md_json_put_int(line, "vocab_size", c->vocab);
     md_json_put_int(line, "mask_id", c->mask_id);
     md_json_put_int(line, "end_of_text_id", c->end_of_text_id);
+}
+
+static void json_model(const char *folder, const model *m, md_json_line *line) {
+    md_json_open(line, "model", '{');
+    md_json_put_string(line, "path", folder);
+    md_json_put_int(line, "parameters", m->parameters);
+    if (m->of_images)
+        md_info_image_json(&m->setup, line);
+    else
+        json_text_model(m, line);
     md_json_put_string(line, "command", run_text(m, "command"));
     md_json_put_string(line, "version", run_text(m, "version"));
     md_json_close(line, '}');

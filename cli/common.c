@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "model/image_config.h"
 #include "train/checkpoint.h"
 
 #define MD_OPTION_STRUCT md_cli_common
@@ -34,6 +35,9 @@ mdlm_status md_cli_load(const md_cli *cli, mdlm_model **out, mdlm_error *err) {
                        "model with --model",
                        cli->model);
     }
+    if (md_image_config_in(cli->model))
+        return md_fail(err, MDLM_INPUT,
+                       "'%s' is a model of images: see `mdlm image-generate --help`", cli->model);
     char *weights = NULL;
     MD_TRY(md_cli_weights(cli, &weights, err));
     mdlm_load_options opt = {.threads = cli->threads,

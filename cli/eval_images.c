@@ -48,14 +48,15 @@ static mdlm_status find_path(md_eval_images *from, const md_cli *cli, mdlm_error
     return MDLM_OK;
 }
 
-/* Others than the run's own: fitted as those were. */
+/* Others than the run's own: fitted as those were, and to nothing else. A bound for images that
+ * were quietly made larger, or grey, would be a number about others than the user's. */
 static mdlm_status open_other(md_eval_images *from, const md_cli *cli, const md_image_setup *setup,
                               const md_eval_images_choice *choice, mdlm_error *err) {
     const bool known = from->record.images != NULL;
     md_images_options opt = md_images_defaults();
     opt.labels = choice->labels;
     opt.image_size = known ? (int)from->record.set.image_size : 0;
-    opt.channels = setup->config.shape.C;
+    opt.channels = known ? (int)from->record.set.channels : 0;
     opt.seed = known ? from->record.seed : (uint64_t)cli->common.seed;
     if (*choice->range) MD_TRY(md_images_range(choice->range, &opt, err));
     if (!choice->class_free && setup->config.classes > 0) {

@@ -2,6 +2,7 @@
 #include "cli/image_files.h"
 
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -21,10 +22,22 @@ static mdlm_status open_folder(md_image_files *f, mdlm_error *err) {
     return md_fail_errno(err, MDLM_WRITE, "cannot write to '%s'", f->path);
 }
 
+/* A grid is a PNG, and a file that is not what its name says helps nobody. */
+static mdlm_status check_name(const char *path, mdlm_error *err) {
+    static const char *const others[] = {".jpg", ".jpeg", ".gif", ".webp", ".bmp", NULL};
+    const char *ending = strrchr(path, '.');
+    for (int i = 0; ending && others[i]; i++)
+        if (strcasecmp(ending, others[i]) == 0)
+            return md_fail(err, MDLM_USAGE,
+                           "--out '%s': expected the name of a PNG file or a folder", path);
+    return MDLM_OK;
+}
+
 mdlm_status md_image_files_open(md_image_files *f, const char *path, md_grid grid, int64_t most,
                                 mdlm_error *err) {
     *f = (md_image_files){.path = path, .folder = md_image_files_folder(path), .grid = grid};
     if (f->folder) return open_folder(f, err);
+    MD_TRY(check_name(path, err));
     double pixels = (double)most * grid.Y * grid.X * grid.scale * grid.scale;
     if (pixels > MD_PICTURE_PIXELS)
         return md_fail(err, MDLM_USAGE,

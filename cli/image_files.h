@@ -7,7 +7,8 @@
  *     md_image_files_release(&files);
  *
  * A path that ends with "/", or is a folder, gets a file an image, 000000.png and so on; any other
- * is the grid's. So that no work is lost, a place that cannot be written to fails at once.
+ * is the grid's. What stands there already is replaced. So that no work is lost, a place that
+ * cannot be written to fails at once.
  */
 #ifndef MD_CLI_IMAGE_FILES_H
 #define MD_CLI_IMAGE_FILES_H
@@ -28,7 +29,8 @@ typedef struct md_image_files {
 
 /* Whether this path gets a file an image. */
 bool md_image_files_folder(const char *path);
-/* At most `most` images will come. MDLM_USAGE when that is too much for one grid; MDLM_WRITE. */
+/* At most `most` images will come. MDLM_USAGE when that is too much for one grid, or when its name
+ * is that of another format; MDLM_WRITE. */
 mdlm_status md_image_files_open(md_image_files *f, const char *path, md_grid grid, int64_t most,
                                 mdlm_error *err);
 void md_image_files_release(md_image_files *f); /* accepts an empty struct */

@@ -180,8 +180,9 @@ mdlm_status md_images_open(const char *path, const md_images_options *opt, md_im
     md_image_build build = {.path = path, .opt = opt, .set = set};
     mdlm_status status = read_set(&build, err);
     if (status == MDLM_OK && opt->labels && *opt->labels && !set->labels_at) {
-        status = md_fail(err, MDLM_USAGE, "a file of labels ('%s') is for IDX, and '%s' is %s",
-                         opt->labels, path, set->format);
+        status =
+            md_fail(err, MDLM_USAGE, "labels ('%s') come with IDX files: the format of '%s' is %s",
+                    opt->labels, path, set->format);
     }
     if (status == MDLM_OK) return finish(set, path, out, err);
     md_images_free(set);

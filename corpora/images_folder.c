@@ -130,8 +130,8 @@ static mdlm_status common_shape(const md_image_build *b, const entry *files, int
         if (p.C > shape->C) shape->C = p.C;
         if (b->opt->image_size || (p.Y == shape->Y && p.X == shape->X)) continue;
         return md_fail(err, MDLM_INPUT,
-                       "images have two sizes: '%s' %d x %d, '%s' %d x %d; give one with "
-                       "--image-size",
+                       "images have two sizes: '%s' %d x %d, '%s' %d x %d: expected one "
+                       "(image-train fits them to an --image-size)",
                        files[0].path, shape->Y, shape->X, files[i].path, p.Y, p.X);
     }
     return MDLM_OK;

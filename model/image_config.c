@@ -72,6 +72,22 @@ static mdlm_status check_levels(const md_image_config *c, mdlm_error *err) {
                    c->mults.count, s.X, s.Y, levels);
 }
 
+/* Attention is at sizes that there are. */
+static mdlm_status check_attention(const md_image_config *c, mdlm_error *err) {
+    const int full = c->shape.Y > c->shape.X ? c->shape.Y : c->shape.X;
+    for (int i = 0; i < c->attn.count; i++) {
+        int side = full, least = full;
+        bool found = false;
+        for (int l = 0; l < c->mults.count; l++, least = side, side = (side + 1) / 2)
+            found = found || side == c->attn.item[i];
+        if (!found)
+            return md_fail(err, MDLM_USAGE,
+                           "--attn-res %d is the size of no level: they halve from %d to %d",
+                           c->attn.item[i], full, least);
+    }
+    return MDLM_OK;
+}
+
 static mdlm_status check_unet(const md_image_config *c, mdlm_error *err) {
     MD_TRY(check_size("base-channels", c->base, MAX_CHANNELS, err));
     MD_TRY(check_size("res-blocks", c->res_blocks, MAX_BLOCKS, err));
@@ -87,9 +103,8 @@ static mdlm_status check_unet(const md_image_config *c, mdlm_error *err) {
         MD_TRY(check_size("base-channels times --channel-mults",
                           (int64_t)c->base * c->mults.item[i], MAX_CHANNELS, err));
     }
-    for (int i = 0; i < c->attn.count; i++)
-        MD_TRY(check_size("attn-res", c->attn.item[i], MAX_SIDE, err));
-    return check_levels(c, err);
+    MD_TRY(check_levels(c, err));
+    return check_attention(c, err);
 }
 
 /* Patches must fill the image. */

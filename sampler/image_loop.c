@@ -70,7 +70,7 @@ static mdlm_status check_labels(const md_image_denoiser *denoiser, const md_imag
     return MDLM_OK;
 }
 
-static mdlm_status check(const md_image_loop *r, mdlm_error *err) {
+static mdlm_status check_options(const md_image_loop *r, mdlm_error *err) {
     const md_image_sampler_options *opt = r->opt;
     const bool ddpm = opt->rule == &md_image_rule_ddpm;
     if (opt->start < -1 || opt->start >= opt->steps)
@@ -84,7 +84,7 @@ static mdlm_status check(const md_image_loop *r, mdlm_error *err) {
     if (ddpm && r->process->opt.variance == MD_VARIANCE_LEARNED && !r->variances)
         return md_fail(err, MDLM_USAGE,
                        "variance 'learned': the model predicts none, expected 'small' or 'large'");
-    return check_labels(r->denoiser, r->batch, err);
+    return MDLM_OK;
 }
 
 /* [n, each] zeroed numbers. */
@@ -110,11 +110,13 @@ static mdlm_status allocate(md_image_loop *r, mdlm_error *err) {
     return MDLM_OK;
 }
 
+/* The levels, of options that make sense. */
 static mdlm_status plan(md_image_loop *r, mdlm_error *err) {
     const int steps = r->opt->steps < 1 ? 0 : r->opt->steps; /* too few: refused below */
     r->levels = md_alloc((size_t)steps + 1, sizeof *r->levels, err);
     if (!r->levels) return MDLM_RUNTIME;
-    return md_gaussian_spacing(r->process, r->opt->spacing, r->opt->steps, r->levels, err);
+    MD_TRY(md_gaussian_spacing(r->process, r->opt->spacing, r->opt->steps, r->levels, err));
+    return check_options(r, err);
 }
 
 static void release(md_image_loop *r) {
@@ -294,21 +296,38 @@ static mdlm_status sample(md_image_loop *r, mdlm_error *err) {
                               .finish = finish,
                               .show = show};
     MD_TRY(plan(r, err));
-    MD_TRY(check(r, err));
+    MD_TRY(check_labels(r->denoiser, r->batch, err));
     MD_TRY(allocate(r, err));
     return md_sampling_run(&loop, &r->steps, err);
+}
+
+static md_image_loop loop_of(const md_image_denoiser *denoiser, const md_gaussian *process,
+                             const md_image_sampler_options *opt) {
+    const md_image_shape s = denoiser->shape;
+    MD_BUG_IF(!opt->rule || opt->batch < 1);
+    MD_BUG_IF(s.Y < 1 || s.X < 1 || s.C < 1 || (double)s.Y * s.X * s.C > UINT32_MAX);
+    MD_BUG_IF(denoiser->outputs != s.C && denoiser->outputs != 2 * s.C);
+    return (md_image_loop){.denoiser = denoiser,
+                           .process = process,
+                           .opt = opt,
+                           .size = (size_t)s.Y * (size_t)s.X * (size_t)s.C,
+                           .variances = denoiser->outputs == 2 * s.C};
+}
+
+mdlm_status md_image_sampler_check(const md_image_denoiser *denoiser, const md_gaussian *process,
+                                   const md_image_sampler_options *opt, mdlm_error *err) {
+    md_image_loop r = loop_of(denoiser, process, opt);
+    mdlm_status status = plan(&r, err);
+    release(&r);
+    return status;
 }
 
 mdlm_status md_image_sampler_run(const md_image_denoiser *denoiser, const md_gaussian *process,
                                  const md_image_sampler_options *opt, const md_image_batch *batch,
                                  md_sampler_work *work, mdlm_error *err) {
-    const md_image_shape s = denoiser->shape;
-    md_image_loop r = {.denoiser = denoiser, .process = process, .opt = opt, .batch = batch};
-    MD_BUG_IF(!opt->rule || batch->samples < 1 || opt->batch < 1);
-    MD_BUG_IF(s.Y < 1 || s.X < 1 || s.C < 1 || (double)s.Y * s.X * s.C > UINT32_MAX);
-    MD_BUG_IF(denoiser->outputs != s.C && denoiser->outputs != 2 * s.C);
-    r.size = (size_t)s.Y * (size_t)s.X * (size_t)s.C;
-    r.variances = denoiser->outputs == 2 * s.C;
+    md_image_loop r = loop_of(denoiser, process, opt);
+    MD_BUG_IF(batch->samples < 1);
+    r.batch = batch;
     r.calls_of = opt->batch < batch->samples ? opt->batch : batch->samples;
     mdlm_status status = sample(&r, err);
     if (status == MDLM_CANCELLED)

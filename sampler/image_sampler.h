@@ -75,6 +75,9 @@ typedef struct md_image_batch {
 mdlm_status md_image_sampler_run(const md_image_denoiser *denoiser, const md_gaussian *process,
                                  const md_image_sampler_options *opt, const md_image_batch *batch,
                                  md_sampler_work *work, mdlm_error *err);
+/* Whether a run with these options would be refused, labels aside: before there are any files. */
+mdlm_status md_image_sampler_check(const md_image_denoiser *denoiser, const md_gaussian *process,
+                                   const md_image_sampler_options *opt, mdlm_error *err);
 
 /* NULL for an unknown name. Names and their order for --help: md_image_rule_names
  * (NULL-terminated).

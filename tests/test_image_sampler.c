@@ -397,14 +397,23 @@ static mdlm_status try(attempt *a, mdlm_error *err) {
     return status;
 }
 
+/* What can be said without labels. */
+static mdlm_status check(attempt *a, mdlm_error *err) {
+    a->model.process = &a->p;
+    md_image_denoiser denoiser = law_denoiser(&a->model);
+    return md_image_sampler_check(&denoiser, &a->p, &a->opt, err);
+}
+
 START_TEST(options_that_make_no_sense_are_refused_before_any_evaluation) {
     mdlm_error err;
     attempt a = right();
+    assert_ok(check(&a, &err));
     assert_ok(try(&a, &err));
 #define REFUSED(change, text) \
     do { \
         a = right(); \
         change; \
+        if (a.label[0] == -1 && a.label[1] == 3) assert_fails(check(&a, &err), MDLM_USAGE, text); \
         assert_fails(try(&a, &err), MDLM_USAGE, text); \
         ck_assert_int_eq(a.model.calls, 0); \
     } while (0)

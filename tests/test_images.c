@@ -246,7 +246,8 @@ START_TEST(labels_must_be_as_many_as_images) {
     md_images_options opt = md_images_defaults();
     opt.labels = at("absent");
     assert_refused_with(at("images"), opt, MDLM_INPUT, "absent': no such file");
-    assert_refused_with("shapes", opt, MDLM_USAGE, "is for IDX, and 'shapes' is shapes");
+    assert_refused_with("shapes", opt, MDLM_USAGE,
+                        "come with IDX files: the format of 'shapes' is shapes");
 }
 END_TEST
 
@@ -412,7 +413,8 @@ START_TEST(images_of_two_sizes_are_refused_by_name_unless_a_size_is_given) {
     put_plain("a.png", 1, 1);
     save_picture(at("b.png"), 6, 9, 1);
     assert_refused(dir, "a.png' 4 x 4, ");
-    ck_assert_ptr_nonnull(strstr(err.message, "b.png' 6 x 9; give one with --image-size"));
+    ck_assert_ptr_nonnull(strstr(
+        err.message, "b.png' 6 x 9: expected one (image-train fits them to an --image-size)"));
     md_images_options opt = md_images_defaults();
     opt.image_size = 5;
     md_images *set = open_with(dir, opt);

@@ -37,8 +37,8 @@ static mdlm_status open_set(const char *path, const char *labels, const md_image
     const int64_t count = md_images_count(data.set);
     if (count < 2) {
         md_image_data_release(&data);
-        return md_fail(err, MDLM_INPUT, "'%s' has one image: training and validation need two",
-                       path);
+        return md_fail(err, MDLM_INPUT,
+                       "one image of '%s' is not enough: training and validation need two", path);
     }
     data.held = md_image_plan_held(set, count);
     *out = data;

@@ -9,7 +9,8 @@ check "a command knows the version" grep -qE '^mdlm [0-9]' out.txt
 
 expect 0 "" "$mdlm" --help
 check "the overview has examples" grep -q '^Examples:' out.txt
-for command in train generate eval score tokenize convert corpus bench image-train image-eval info; do
+for command in train generate chat eval score tokenize convert corpus bench image-train image-generate \
+  image-eval info; do
   expect 0 "" "$mdlm" --help
   check "the overview lists $command" grep -qE "^  $command " out.txt
   for ask in "--help" "-h"; do

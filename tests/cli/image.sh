@@ -65,7 +65,9 @@ make_corpus corpus.txt
 train_tiny --steps 2 --run text corpus.txt || fail "text: $(cat train.err)"
 refuse 2 "no run of mdlm image-train" "$mdlm" image-train --resume --run text
 refuse 2 "no run of mdlm train" "$mdlm" train --resume --run half
-refuse 3 "mdlm_image" "$mdlm" generate -m half -n 4
+for command in "generate -n 4" "score --response x" "eval corpus.txt" "chat"; do
+  refuse 3 "'half' is a model of images" "$mdlm" $command -m half
+done
 expect 0 "" "$mdlm" image-train --config half/run.json --run again --quiet
 cmp -s half/config.json again/config.json || fail "--config makes another model"
 

@@ -100,7 +100,7 @@ refuse 2 "does not say what it was trained on" "$mdlm" image-eval -m bare
 expect 0 "" "$mdlm" image-eval -m bare $digits --labels labels --vlb-steps 4
 refuse 2 "--split val is for the images of the run" "$mdlm" image-eval -m bare $digits --split val
 refuse 2 "no such parts with --range" "$mdlm" image-eval --range 30:40 --split train
-refuse 3 "images of 32x32x1: those of 'bare' are 8x8x1" "$mdlm" image-eval -m bare \
+refuse 3 "images of 32x32x3: those of 'bare' are 8x8x1" "$mdlm" image-eval -m bare \
   shapes --class-free
 refuse 3 "the class 'circle', which is none of the 3" "$mdlm" image-eval -m bare shapes
 refuse 3 "make one with \`mdlm image-train\`" "$mdlm" image-eval --run none
