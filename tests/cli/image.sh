@@ -1,6 +1,6 @@
 #!/bin/sh
-# Training on images: a run folder with pictures, the same bits for any number of threads and after
-# a stop, every process and loss, and errors before anything is written.
+# Training on images: a run folder with pictures, every process and loss, and errors before anything
+# is written. (image_resume.sh: the same bits after a stop; image_inputs.sh: bad images.)
 . "$(dirname "$0")/helpers.inc"
 
 network="--base-channels 8 --channel-mults 1,2 --res-blocks 1 --batch-size 8 --quiet"
@@ -26,21 +26,6 @@ check "it learns" awk "BEGIN { exit !($(last val_loss $run/metrics.jsonl) < \
   0.7 * $(first train_loss $run/metrics.jsonl)) }"
 check "classes have their names" grep -q '"circle"' $run/config.json
 ls -A .tmp | grep -q . && fail "temporary files stay behind: $(ls -A .tmp)"
-
-# --- the same bits ---
-for what in "" "--loss vlb --noise-schedule learned" "--backbone dit --process flow --dropout 0.1"; do
-  set -- --eval-every 4 --save-every 5 --steps 12 --overwrite
-  case $what in
-  *dit*) net="--image-size 8 --channels 1 --patch-size 2 --layers 2 --dim 32 --batch-size 8 --quiet" ;;
-  *) net=$small ;;
-  esac
-  "$mdlm" image-train $net $what "$@" -t 1 --run whole || fail "$what"
-  "$mdlm" image-train $net $what "$@" -t 3 --run parts --stop-at 7 || fail "$what, stopped"
-  expect 0 "" "$mdlm" image-train --resume --run parts --quiet -t 2
-  for file in model.safetensors config.json checkpoints/step-12/optimizer.safetensors; do
-    same whole/$file parts/$file "12 steps, and 7 and 5 on more threads, with $what"
-  done
-done
 
 # --- every process, loss and schedule trains ---
 for what in "--process ve" "--process flow --prediction v" "--zero-snr" "--loss hybrid" \
