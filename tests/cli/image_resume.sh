@@ -22,7 +22,7 @@ for what in "$unet" \
             "$unet --noise-schedule learned --loss vlb --dropout 0.2 --accum 2 --flip --ema 0.9" \
             "$unet --loss hybrid --timestep-sampling loss-aware --class-drop 0.5 --optimizer muon" \
             "$unet --process ve --accum 3 --ema 0 --dtype f32 --lr-schedule wsd" \
-            "$dit --zero-snr --loss min-snr --dtype bf16 --class-drop 1" \
+            "$dit --zero-snr --loss min-snr --dtype bf16 --optimizer adamw" \
             "$dit --process flow --dropout 0.1 --timestep-sampling loss-aware"; do
   set -- --steps 12 --batch-size 6 --eval-every 4 --save-every 5 --sample-every 6 --overwrite \
     --quiet
@@ -37,7 +37,8 @@ done
 cmp -s whole/model.safetensors other/model.safetensors && fail "another seed gives the same model"
 
 # As in a run on a machine that is switched off now and then: a signal at any time.
-set -- $unet --loss vlb --batch-size 6 --save-every 10 --eval-every 40 --quiet --seed 3
+set -- $unet --loss vlb --noise-schedule cosine --optimizer adamw --batch-size 6 --save-every 10 \
+  --eval-every 40 --quiet --seed 3
 "$mdlm" image-train "$@" --steps 100 --run calm || fail "calm"
 "$mdlm" image-train "$@" --steps 100 --run signal >out.txt 2>err.txt &
 child=$!
