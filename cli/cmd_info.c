@@ -170,9 +170,6 @@ static void release_model(model *m) {
 }
 
 static mdlm_status read_model(const char *folder, model *m, mdlm_error *err) {
-    if (!md_is_dir(folder)) {
-        return md_fail(err, MDLM_INPUT, "there is no model folder '%s'", folder);
-    }
     MD_TRY(read_run(folder, &m->run, err));
     m->of_images = md_image_config_in(folder);
     if (m->of_images) {

@@ -23,9 +23,17 @@ mdlm_status md_cli_weights(const md_cli *cli, char **path, mdlm_error *err) {
     if (!strcmp(name, "best")) return MDLM_OK;
     MD_TRY(md_checkpoint_newest(cli->model, &folder, err));
     bool raw = !strcmp(name, "raw");
-    *path = md_path_join(folder, raw ? "raw.safetensors" : "ema.safetensors", err);
+    char *file = md_path_join(folder, raw ? "raw.safetensors" : "ema.safetensors", err);
     md_free(folder);
-    return *path ? MDLM_OK : MDLM_RUNTIME;
+    if (!file) return MDLM_RUNTIME;
+    if (raw || md_file_exists(file)) {
+        *path = file;
+        return MDLM_OK;
+    }
+    md_free(file);
+    return md_fail(err, MDLM_INPUT,
+                   "'%s' was trained with --ema 0 and keeps no averaged weights: see --weights raw",
+                   cli->model);
 }
 
 mdlm_status md_cli_load(const md_cli *cli, mdlm_model **out, mdlm_error *err) {

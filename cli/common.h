@@ -96,7 +96,7 @@ struct md_cli {
 mdlm_status md_cli_load(const md_cli *cli, mdlm_model **out, mdlm_error *err);
 
 /* The file of the weights that --weights names, freed with md_free; *path is left alone for the
- * published ones. MDLM_INPUT when the run has no checkpoint. */
+ * published ones. MDLM_INPUT when the run has no checkpoint, or none that is averaged. */
 mdlm_status md_cli_weights(const md_cli *cli, char **path, mdlm_error *err);
 
 /* The only positional argument, or NULL. */

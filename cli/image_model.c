@@ -7,10 +7,26 @@
 
 #include "base/memory.h"
 
+/* What a checkpoint says beside its weights. */
+static mdlm_status take_state(md_cli_image_model *m, const char *weights, mdlm_error *err) {
+    enum { LARGEST = 1 << 26 };
+    mdlm_status status = MDLM_RUNTIME;
+    cJSON *state = NULL;
+    char *folder = md_strndup(weights, (size_t)(strrchr(weights, '/') - weights), err);
+    char *path = folder ? md_path_join(folder, "state.json", err) : NULL;
+    if (path) status = md_json_load(path, LARGEST, &state, err);
+    if (status == MDLM_OK) status = md_image_setup_take_schedule(&m->setup, state, path, err);
+    cJSON_Delete(state);
+    md_free(path);
+    md_free(folder);
+    return status;
+}
+
 static mdlm_status load_network(const md_cli *cli, md_cli_image_model *m, mdlm_error *err) {
     char *weights = NULL;
     MD_TRY(md_cli_weights(cli, &weights, err));
     mdlm_status status = md_image_model_load(cli->model, weights, &m->net, NULL, err);
+    if (status == MDLM_OK && weights) status = take_state(m, weights, err);
     md_free(weights);
     return status;
 }

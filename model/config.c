@@ -192,17 +192,20 @@ static mdlm_status read_config(const cJSON *root, const char *path, md_model_con
     return MDLM_OK;
 }
 
+mdlm_status md_model_json_load(const char *folder, char **path, cJSON **root, mdlm_error *err) {
+    enum { LARGEST = 1 << 20 };
+    if (!md_is_dir(folder))
+        return md_fail(err, MDLM_INPUT, "there is no model folder '%s'", folder);
+    *path = md_path_join(folder, "config.json", err);
+    return *path ? md_json_load(*path, LARGEST, root, err) : MDLM_RUNTIME;
+}
+
 mdlm_status md_model_config_load(const char *folder, md_model_config *out, mdlm_error *err) {
     md_model_config c = {0};
     cJSON *root = NULL;
+    char *path = NULL;
     mdlm_status status;
-    char *path = md_path_join(folder, "config.json", err);
-    if (!path) return MDLM_RUNTIME;
-    if (!md_is_dir(folder)) {
-        status = md_fail(err, MDLM_INPUT, "there is no model folder '%s'", folder);
-        goto done;
-    }
-    MD_GOTO(done, status, md_json_load(path, 1 << 20, &root, err));
+    MD_GOTO(done, status, md_model_json_load(folder, &path, &root, err));
     MD_GOTO(done, status, read_config(root, path, &c, err));
     *out = c;
 done:

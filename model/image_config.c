@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "model/config.h"
 
 enum { MAX_SIDE = 4096, MAX_CHANNELS = 65536, MAX_BLOCKS = 512, GROUPS = 8 };
 enum { MAX_CLASSES = 1 << 20, MAX_PIXEL_CHANNELS = 4 };
@@ -308,14 +309,9 @@ mdlm_status md_image_config_load(const char *folder, md_image_config *out, cJSON
                                  mdlm_error *err) {
     md_image_config c = {0};
     cJSON *root = NULL;
+    char *path = NULL;
     mdlm_status status;
-    char *path = md_path_join(folder, "config.json", err);
-    if (!path) return MDLM_RUNTIME;
-    if (!md_is_dir(folder)) {
-        status = md_fail(err, MDLM_INPUT, "there is no model folder '%s'", folder);
-        goto done;
-    }
-    MD_GOTO(done, status, md_json_load(path, 1 << 20, &root, err));
+    MD_GOTO(done, status, md_model_json_load(folder, &path, &root, err));
     MD_GOTO(done, status, read_config(root, path, &c, err));
     MD_GOTO(done, status, check_members(root, path, c.classes, err));
     *out = c;
@@ -374,9 +370,9 @@ mdlm_status md_image_config_save(const md_image_config *c, const cJSON *members,
 
 bool md_image_config_in(const char *folder) {
     cJSON *root = NULL;
-    char *path = md_path_join(folder, "config.json", NULL);
+    char *path = NULL;
     bool found = false;
-    if (path && md_json_load(path, 1 << 20, &root, NULL) == MDLM_OK) {
+    if (md_model_json_load(folder, &path, &root, NULL) == MDLM_OK) {
         const cJSON *type = cJSON_GetObjectItemCaseSensitive(root, "model_type");
         const char *name = cJSON_GetStringValue(type);
         found = name && !strcmp(name, MODEL_TYPE);

@@ -3,8 +3,10 @@
 
 #include "base/memory.h"
 #include "diffusion/gaussian_json.h"
+#include "diffusion/gaussian_schedule.h"
 
 static const char PROCESS[] = "process", NAMES[] = "class_names";
+static const char RATES[] = "schedule_rates"; /* of a checkpoint */
 
 void md_image_setup_release(md_image_setup *setup) {
     md_gaussian_release(&setup->process);
@@ -83,4 +85,23 @@ done:
     cJSON_Delete(file);
     md_free(path);
     return status;
+}
+
+/* --- a schedule that is learned --------------------------------------------------------------- */
+
+mdlm_status md_image_setup_put_schedule(const md_image_setup *setup, cJSON *state,
+                                        mdlm_error *err) {
+    if (setup->process.opt.schedule != MD_BETA_LEARNED) return MDLM_OK;
+    cJSON *rates = cJSON_CreateDoubleArray(setup->process.rate, MD_KNOTS);
+    if (cJSON_AddItemToObject(state, RATES, rates)) return MDLM_OK;
+    cJSON_Delete(rates);
+    return md_fail(err, MDLM_RUNTIME, "out of memory: cannot save");
+}
+
+mdlm_status md_image_setup_take_schedule(md_image_setup *setup, const cJSON *state,
+                                         const char *path, mdlm_error *err) {
+    double rate[MD_KNOTS];
+    if (setup->process.opt.schedule != MD_BETA_LEARNED) return MDLM_OK;
+    MD_TRY(md_json_numbers(state, RATES, path, MD_KNOTS, rate, err));
+    return md_gaussian_set_rates(&setup->process, rate, err);
 }

@@ -14,6 +14,7 @@
 #define MD_TRAIN_IMAGE_SETUP_H
 
 #include "base/file.h"
+#include "base/json.h"
 #include "diffusion/gaussian.h"
 #include "model/image_config.h"
 
@@ -28,6 +29,12 @@ typedef struct md_image_setup {
 mdlm_status md_image_setup_load(const char *folder, md_image_setup *out, mdlm_error *err);
 mdlm_status md_image_setup_save(const md_image_setup *setup, const char *folder, mdlm_error *err);
 void md_image_setup_release(md_image_setup *setup); /* accepts an empty struct */
+
+/* A learned schedule moves with the weights, so a checkpoint has its own: adds it to the members of
+ * a state, or takes it from them (of the file `path`). Nothing with other schedules. */
+mdlm_status md_image_setup_put_schedule(const md_image_setup *setup, cJSON *state, mdlm_error *err);
+mdlm_status md_image_setup_take_schedule(md_image_setup *setup, const cJSON *state,
+                                         const char *path, mdlm_error *err);
 
 /* Copies a list of names; the setup has none before. */
 mdlm_status md_image_setup_name(md_image_setup *setup, const char *const *names, int count,

@@ -12,7 +12,6 @@
 
 /* Pixels of a micro-batch, at most; images validated on, in training and in the end. */
 enum { MICRO_PIXELS = 8192, VAL_IMAGES = 128, VAL_THOROUGH = 512 };
-static const char RATES_KEY[] = "schedule_rates";
 
 static int64_t pixels_of(const md_image_task *t) {
     return (int64_t)t->setup->config.shape.Y * t->setup->config.shape.X;
@@ -258,23 +257,14 @@ static mdlm_status validate(void *context, bool thorough, double *value, mdlm_er
 
 static mdlm_status save_state(void *context, cJSON *state, mdlm_error *err) {
     const md_image_task *t = context;
-    const md_gaussian *p = &t->setup->process;
     MD_TRY(md_times_save(t->times, state, err));
-    if (p->opt.schedule != MD_BETA_LEARNED) return MDLM_OK;
-    cJSON *rates = cJSON_CreateDoubleArray(p->rate, MD_KNOTS);
-    if (cJSON_AddItemToObject(state, RATES_KEY, rates)) return MDLM_OK;
-    cJSON_Delete(rates);
-    return md_fail(err, MDLM_RUNTIME, "out of memory: cannot save");
+    return md_image_setup_put_schedule(t->setup, state, err);
 }
 
 static mdlm_status load_state(void *context, const cJSON *state, mdlm_error *err) {
     md_image_task *t = context;
-    md_gaussian *p = &t->setup->process;
-    double rate[MD_KNOTS];
     MD_TRY(md_times_load(t->times, state, "state.json", err));
-    if (p->opt.schedule != MD_BETA_LEARNED) return MDLM_OK;
-    MD_TRY(md_json_numbers(state, RATES_KEY, "state.json", MD_KNOTS, rate, err));
-    return md_gaussian_set_rates(p, rate, err);
+    return md_image_setup_take_schedule(t->setup, state, "state.json", err);
 }
 
 static char *model_path(const md_image_task *t, mdlm_error *err) {

@@ -83,6 +83,25 @@ check "many draws and few agree within six times the error" awk "BEGIN { \
   exit !(d * d < 36 * $(field stderr_mc own.json) ^ 2) }"
 check "a level a stratum" grep -q '{"first":19,"end":20,"bits":' out.txt
 
+# --- a learned schedule goes with the weights ---
+learned="$network --image-size 8 --noise-schedule learned --loss vlb"
+"$mdlm" image-train $learned --steps 12 --stop-at 6 --run learned >/dev/null || fail "learned"
+cp learned/config.json then.json
+"$mdlm" image-train --resume --run learned --quiet >/dev/null || fail "learned, the rest"
+cmp -s learned/config.json then.json && fail "the schedule has learned nothing"
+for weights in raw best; do
+  expect 0 "" "$mdlm" image-eval --run learned -n 8 --weights $weights --json
+  field bits_per_dim >$weights.now
+done
+cp then.json learned/config.json
+expect 0 "" "$mdlm" image-eval --run learned -n 8 --weights raw --json
+check "a checkpoint has its own" test "$(field bits_per_dim)" = "$(cat raw.now)"
+expect 0 "" "$mdlm" image-eval --run learned -n 8 --json
+check "the published weights have the model's" test "$(field bits_per_dim)" != "$(cat best.now)"
+"$mdlm" image-train --image-size 8 $network --steps 2 --ema 0 --run raw >/dev/null || fail "raw"
+refuse 3 "trained with --ema 0 and keeps no averaged weights" "$mdlm" image-eval --run raw \
+  --weights last
+
 # --- for people ---
 expect 0 "" "$mdlm" image-eval --quiet -n 1
 check "--quiet is quiet" test ! -s err.txt
