@@ -16,34 +16,13 @@ import sys
 import torch
 import torch.nn.functional as F
 
+from hashed import name_hash, unit
+
 B, CLASSES, LR, STEPS = 2, 3, 0.01, 10
 IMAGES, TARGETS, PROBE = 1000, 2000, 0x5EED  # streams of the hash
 UNET = dict(Y=7, X=6, C=2, outputs=4, base=16, mults=[1, 2], res_blocks=1, attn=[4])
 DIT = dict(Y=4, X=6, C=1, outputs=1, patch=2, layers=2, dim=16, heads=2, ff=12)
 GROUPS, NORM_EPS, DIT_EPS, FREQUENCIES = 8, 1e-5, 1e-6, 256
-
-
-def hash32(stream, i):
-    """lowbias32 (Wellons) of a counter."""
-    x = (i + stream * 0x9E3779B9) & 0xFFFFFFFF
-    x ^= x >> 16
-    x = x * 0x7FEB352D & 0xFFFFFFFF
-    x ^= x >> 15
-    x = x * 0x846CA68B & 0xFFFFFFFF
-    return x ^ x >> 16
-
-
-def unit(stream, i):
-    """In [-1/2, 1/2), a multiple of 2^-24: exact in float32."""
-    return (hash32(stream, i) >> 8) / 2**24 - 0.5
-
-
-def name_hash(name):
-    """FNV-1a."""
-    h = 2166136261
-    for c in name.encode():
-        h = (h ^ c) * 16777619 & 0xFFFFFFFF
-    return h
 
 
 def hashed(stream, shape):

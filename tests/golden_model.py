@@ -13,6 +13,8 @@ import sys
 import torch
 import torch.nn.functional as F
 
+from hashed import hash32, unit
+
 V, MASK, C, LAYERS, FF, T, B = 11, 10, 16, 2, 24, 9, 3
 EPS, THETA, LR, STEPS = 1e-5, 10000.0, 0.01, 10
 PREFIX = "model.transformer."
@@ -21,21 +23,6 @@ VARIANTS = [  # name, heads, key/value heads, tied
     ("tied", 2, 2, True),
 ]
 WEIGHTS, IDS, MASKED, ROW_WEIGHTS = 0, 1000, 2000, 3000  # streams of the hash
-
-
-def hash32(stream, i):
-    """lowbias32 (Wellons) of a counter."""
-    x = (i + stream * 0x9E3779B9) & 0xFFFFFFFF
-    x ^= x >> 16
-    x = x * 0x7FEB352D & 0xFFFFFFFF
-    x ^= x >> 15
-    x = x * 0x846CA68B & 0xFFFFFFFF
-    return x ^ x >> 16
-
-
-def unit(stream, i):
-    """In [-1/2, 1/2), a multiple of 2^-24: exact in float32."""
-    return (hash32(stream, i) >> 8) / 2**24 - 0.5
 
 
 def shapes(kv_heads, heads, tied):

@@ -5,19 +5,14 @@
  * integer hash. PyTorch computed in double precision, so what differs is our float rounding: about
  * 1e-6 of the norm of a tensor.
  */
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/json.h"
-#include "base/memory.h"
 #include "model/image_model.h"
-#include "tensor/optim.h"
+#include "tests/golden.h"
 #include "tests/hashed.h"
 #include "tests/kernel_sets.h"
 
-enum { B = 2, CLASSES = 3, STEPS = 10, MAX_VALUES = 1024 };
+enum { B = 2, CLASSES = 3, MAX_VALUES = 1024 };
 enum { IMAGES = 1000, TARGETS = 2000, PROBE = 0x5EED }; /* streams of the hash */
 
 /* Rounding through a dozen layers with norms between them; a wrong formula is off by 1e-2. */
@@ -54,15 +49,19 @@ enum { VARIANTS = sizeof variants / sizeof *variants };
 
 /* --- a network with a set of kernels, and the numbers that PyTorch found ---------------------- */
 
+typedef struct batch {
+    float x[MAX_VALUES], target[MAX_VALUES];
+    double time[B];
+    int32_t label[B];
+    int64_t in, out; /* numbers in all images */
+} batch;
+
 typedef struct fixture {
     const variant *variant;
-    const char *kernel_set;
-    md_pool *pool;
-    md_kernels kernels;
-    md_tape *tape;
+    golden golden;
     md_image_model *model;
     md_params *params;
-    cJSON *golden;
+    batch batch;
 } fixture;
 
 static void fill_weights(md_params *params) {
@@ -81,24 +80,16 @@ static void fill_weights(md_params *params) {
 
 static void fixture_init(fixture *f, const variant *v, const char *kernel_set) {
     mdlm_error err;
-    *f = (fixture){.variant = v, .kernel_set = kernel_set};
-    assert_ok(md_kernels_init(&f->kernels, kernel_set, &err));
-    f->pool = md_pool_new(2, &err);
-    f->tape = md_tape_new(f->pool, &f->kernels, &err);
-    ck_assert(f->pool && f->tape);
+    *f = (fixture){.variant = v};
+    golden_init(&f->golden, "golden-image-model", v->name, kernel_set);
     assert_ok(md_image_model_new(&v->config, true, &f->model, &err));
     f->params = md_image_model_params(f->model);
     fill_weights(f->params);
-    char path[256];
-    snprintf(path, sizeof path, TEST_DATA "/golden-image-model/%s.json", v->name);
-    assert_ok(md_json_load(path, 1 << 20, &f->golden, &err));
 }
 
 static void fixture_release(fixture *f) {
-    cJSON_Delete(f->golden);
     md_image_model_free(f->model);
-    md_tape_free(f->tape);
-    md_pool_free(f->pool);
+    golden_release(&f->golden);
 }
 
 /* Calls `check` on every variant with every set of kernels that runs here. */
@@ -114,41 +105,7 @@ static void with_every_set(void (*check)(fixture *f)) {
     }
 }
 
-/* The numbers of a key, as many as are expected. */
-static const double *golden(const fixture *f, const char *key, int64_t count) {
-    static double values[MAX_VALUES];
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(f->golden, key), *item;
-    ck_assert_msg(cJSON_IsArray(list) && cJSON_GetArraySize(list) == count && count <= MAX_VALUES,
-                  "%s: '%s' has %d numbers, expected %lld", f->variant->name, key,
-                  cJSON_GetArraySize(list), (long long)count);
-    int i = 0;
-    cJSON_ArrayForEach(item, list) values[i++] = item->valuedouble;
-    return values;
-}
-
-/* The norm of the difference over the norm of what PyTorch found. */
-static void check_close(const fixture *f, const char *key, const md_real *found, int64_t count,
-                        double tolerance) {
-    const double *expected = golden(f, key, count);
-    double difference = 0, total = 0;
-    for (int64_t i = 0; i < count; i++) {
-        const double d = (double)found[i] - expected[i];
-        difference += d * d;
-        total += expected[i] * expected[i];
-    }
-    const double error = sqrt(difference / total);
-    ck_assert_msg(error < tolerance, "%s, '%s' kernels: '%s' is off by %g of its norm",
-                  f->variant->name, f->kernel_set, key, error);
-}
-
 /* --- a batch and its loss --------------------------------------------------------------------- */
-
-typedef struct batch {
-    float x[MAX_VALUES], target[MAX_VALUES];
-    double time[B];
-    int32_t label[B];
-    int64_t in, out; /* numbers in all images */
-} batch;
 
 static batch batch_of(const fixture *f, uint32_t step) {
     const md_image_config *c = &f->variant->config;
@@ -166,10 +123,10 @@ static batch batch_of(const fixture *f, uint32_t step) {
 static md_tensor *run(fixture *f, const batch *b, bool record, const md_image_training *training) {
     const md_image_shape s = f->variant->config.shape;
     const md_image_condition given = {.B = B, .time = b->time, .label = b->label};
-    md_tape_begin(f->tape, record, (md_rng){0});
-    md_tensor *x = md_tape_tensor(f->tape, 4, (int64_t[]){B, s.Y, s.X, s.C});
+    md_tape_begin(f->golden.tape, record, (md_rng){0});
+    md_tensor *x = md_tape_tensor(f->golden.tape, 4, (int64_t[]){B, s.Y, s.X, s.C});
     memcpy(x->data, b->x, (size_t)b->in * sizeof *x->data);
-    md_tensor *y = md_image_model_forward(f->model, f->tape, x, &given, training);
+    md_tensor *y = md_image_model_forward(f->model, f->golden.tape, x, &given, training);
     ck_assert(y != NULL);
     ck_assert_int_eq(md_tensor_size(y), b->out);
     return y;
@@ -185,7 +142,7 @@ static md_tensor *loss_of(fixture *f, const batch *b, const md_image_training *t
         sum += d * d;
         gradient[i] = (md_real)(2 * d / (double)b->out);
     }
-    return md_known_loss(f->tape, y, sum / (double)b->out, gradient);
+    return md_known_loss(f->golden.tape, y, sum / (double)b->out, gradient);
 }
 
 /* --- the tests ------------------------------------------------------------------------------- */
@@ -193,7 +150,7 @@ static md_tensor *loss_of(fixture *f, const batch *b, const md_image_training *t
 static void check_forward(fixture *f) {
     const batch b = batch_of(f, 0);
     for (int record = 0; record < 2; record++)
-        check_close(f, "output", run(f, &b, record, NULL)->data, b.out, TOLERANCE);
+        golden_close(&f->golden, "output", run(f, &b, record, NULL)->data, b.out, TOLERANCE);
 }
 
 START_TEST(the_output_is_that_of_pytorch) {
@@ -205,10 +162,10 @@ static void check_denoiser(fixture *f) {
     mdlm_error err = {0};
     const batch b = batch_of(f, 0);
     float out[MAX_VALUES];
-    md_image_view view = {.model = f->model, .tape = f->tape};
+    md_image_view view = {.model = f->model, .tape = f->golden.tape};
     const md_image_denoiser d = md_image_model_denoiser(&view);
     assert_ok(d.predict(d.context, b.x, b.time, b.label, B, out, &err));
-    check_close(f, "output", out, b.out, TOLERANCE);
+    golden_close(&f->golden, "output", out, b.out, TOLERANCE);
 }
 
 START_TEST(the_denoiser_gives_the_output_of_pytorch) {
@@ -221,8 +178,8 @@ static void check_gradients_with(fixture *f, const md_image_training *training) 
     mdlm_error err = {0};
     const batch b = batch_of(f, 0);
     md_tensor *loss = loss_of(f, &b, training);
-    check_close(f, "loss", loss->data, 1, TOLERANCE);
-    assert_ok(md_tape_backward(f->tape, loss, &err));
+    golden_close(&f->golden, "loss", loss->data, 1, TOLERANCE);
+    assert_ok(md_tape_backward(f->golden.tape, loss, &err));
     for (int p = 0; p < md_params_count(f->params); p++) {
         const md_tensor *t = md_params_tensor(f->params, p);
         const char *name = md_params_name(f->params, p);
@@ -232,7 +189,9 @@ static void check_gradients_with(fixture *f, const md_image_training *training) 
             squares += g * g;
             product += g * unit(name_hash(name) ^ PROBE, (uint32_t)i);
         }
-        const double *expected = golden(f, name, 2);
+        const cJSON *list = golden_list(&f->golden, name, 2);
+        const double expected[] = {cJSON_GetArrayItem(list, 0)->valuedouble,
+                                   cJSON_GetArrayItem(list, 1)->valuedouble};
         const double room = TOLERANCE * expected[0];
         ck_assert_msg(expected[0] > 1e-6, "%s: '%s' does not matter", f->variant->name, name);
         ck_assert_msg(fabs(sqrt(squares) - expected[0]) < room, "%s, '%s': norm %g, expected %g",
@@ -260,24 +219,14 @@ START_TEST(so_they_are_where_blocks_run_again) {
 }
 END_TEST
 
+static md_tensor *loss_of_step(void *context, uint32_t step) {
+    fixture *f = context;
+    f->batch = batch_of(f, step);
+    return loss_of(f, &f->batch, NULL);
+}
+
 static void check_curve(fixture *f) {
-    mdlm_error err = {0};
-    md_optimizer_options options = md_optimizer_defaults();
-    md_optimizer *optimizer = md_optimizer_new(f->params, &f->kernels, &options, &err);
-    md_real curve[STEPS], norm[STEPS];
-    ck_assert(optimizer != NULL);
-    for (uint32_t step = 0; step < STEPS; step++) {
-        const batch b = batch_of(f, step);
-        md_optimizer_info info;
-        md_tensor *loss = loss_of(f, &b, NULL);
-        assert_ok(md_tape_backward(f->tape, loss, &err));
-        curve[step] = *loss->data;
-        assert_ok(md_optimizer_step(optimizer, 0.01, f->pool, &info, &err));
-        norm[step] = (md_real)info.grad_norm;
-    }
-    check_close(f, "loss_curve", curve, STEPS, CURVE_TOLERANCE);
-    check_close(f, "norm_curve", norm, STEPS, CURVE_TOLERANCE);
-    md_optimizer_free(optimizer);
+    golden_curve(&f->golden, f->params, loss_of_step, f, CURVE_TOLERANCE);
 }
 
 /* Norms lie above and below 1, so that some steps are clipped and some are not. */

@@ -4,20 +4,13 @@
  * weights and batches that are repeated here: both come from an integer hash. PyTorch computed in
  * double precision, so what differs is our float rounding: about 1e-6 of the norm of a tensor.
  */
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "base/file.h"
-#include "base/json.h"
-#include "base/memory.h"
 #include "model/transformer.h"
 #include "tensor/ops.h"
-#include "tensor/optim.h"
+#include "tests/golden.h"
 #include "tests/hashed.h"
 #include "tests/kernel_sets.h"
 
-enum { V = 11, MASK = 10, C = 16, LAYERS = 2, FF = 24, T = 9, B = 3, N = B * T, STEPS = 10 };
+enum { V = 11, MASK = 10, C = 16, LAYERS = 2, FF = 24, T = 9, B = 3, N = B * T };
 enum { WEIGHTS = 0, IDS = 1000, MASKED = 2000, ROW_WEIGHTS = 3000 }; /* streams of the hash */
 
 static const double TOLERANCE = 1e-5; /* ten times what float rounding makes of two layers */
@@ -57,18 +50,15 @@ static batch batch_of(uint32_t step) {
 
 typedef struct fixture {
     const variant *variant;
-    const char *kernel_set;
-    md_pool *pool;
-    md_kernels kernels;
-    md_tape *tape;
+    golden golden;
     md_transformer *net;
     md_params *params;
-    cJSON *golden;
+    batch batch;
 } fixture;
 
 static void fixture_init(fixture *f, const variant *v, const char *kernel_set) {
     mdlm_error err;
-    *f = (fixture){.variant = v, .kernel_set = kernel_set};
+    *f = (fixture){.variant = v};
     md_model_config config = {.layers = LAYERS,
                               .dim = C,
                               .heads = v->heads,
@@ -80,10 +70,7 @@ static void fixture_init(fixture *f, const variant *v, const char *kernel_set) {
                               .norm_eps = 1e-5,
                               .tied = v->tied,
                               .mask_id = MASK};
-    assert_ok(md_kernels_init(&f->kernels, kernel_set, &err));
-    f->pool = md_pool_new(2, &err);
-    f->tape = md_tape_new(f->pool, &f->kernels, &err);
-    ck_assert(f->pool && f->tape);
+    golden_init(&f->golden, "golden-model", v->name, kernel_set);
     assert_ok(md_transformer_new(&config, true, &f->net, &err));
     f->params = md_transformer_params(f->net);
     for (int s = 0; s < md_params_count(f->params); s++) {
@@ -93,16 +80,11 @@ static void fixture_init(fixture *f, const variant *v, const char *kernel_set) {
             t->data[i] = (md_real)(t->rank == 1 ? 1 + 0.5 * u : u);
         }
     }
-    char path[256];
-    snprintf(path, sizeof path, TEST_DATA "/golden-model/%s.json", v->name);
-    assert_ok(md_json_load(path, 1 << 20, &f->golden, &err));
 }
 
 static void fixture_release(fixture *f) {
-    cJSON_Delete(f->golden);
     md_transformer_free(f->net);
-    md_tape_free(f->tape);
-    md_pool_free(f->pool);
+    golden_release(&f->golden);
 }
 
 /* Calls `check` on every variant with every set of kernels that runs here. */
@@ -118,31 +100,13 @@ static void with_every_set(void (*check)(fixture *f)) {
     }
 }
 
-/* The norm of the difference over the norm of what PyTorch found. */
-static void check_close(const fixture *f, const char *key, const md_real *found, int64_t count,
-                        double tolerance) {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(f->golden, key), *item;
-    ck_assert_msg(cJSON_IsArray(list) && cJSON_GetArraySize(list) == count,
-                  "%s: '%s' has %d numbers, expected %lld", f->variant->name, key,
-                  cJSON_GetArraySize(list), (long long)count);
-    double difference = 0, total = 0;
-    int64_t i = 0;
-    cJSON_ArrayForEach(item, list) {
-        double expected = item->valuedouble, d = (double)found[i++] - expected;
-        difference += d * d;
-        total += expected * expected;
-    }
-    double error = sqrt(difference / total);
-    ck_assert_msg(error < tolerance, "%s, '%s' kernels: '%s' is off by %g of its norm",
-                  f->variant->name, f->kernel_set, key, error);
-}
-
 static md_tensor *loss_of(fixture *f, const batch *b, md_real *row_loss) {
-    md_tape_begin(f->tape, true, (md_rng){0});
-    md_tensor *h = md_transformer_hidden(f->net, f->tape, b->ids, B, T, NULL);
+    md_tape_begin(f->golden.tape, true, (md_rng){0});
+    md_tensor *h = md_transformer_hidden(f->net, f->golden.tape, b->ids, B, T, NULL);
     md_cross_entropy_args args = {
         .target = b->target, .weight = b->weight, .banned = MASK, .row_loss = row_loss};
-    return md_linear_cross_entropy(f->tape, md_gather_rows(f->tape, h, b->rows, b->count),
+    return md_linear_cross_entropy(f->golden.tape,
+                                   md_gather_rows(f->golden.tape, h, b->rows, b->count),
                                    md_transformer_head(f->net), &args);
 }
 
@@ -151,12 +115,12 @@ static md_tensor *loss_of(fixture *f, const batch *b, md_real *row_loss) {
 static void check_forward(fixture *f) {
     batch b = batch_of(0);
     for (int record = 0; record < 2; record++) {
-        md_tape_begin(f->tape, record, (md_rng){0});
-        md_tensor *h = md_transformer_hidden(f->net, f->tape, b.ids, B, T, NULL);
+        md_tape_begin(f->golden.tape, record, (md_rng){0});
+        md_tensor *h = md_transformer_hidden(f->net, f->golden.tape, b.ids, B, T, NULL);
         ck_assert(h != NULL);
-        md_tensor *logits = md_linear(f->tape, h, md_transformer_head(f->net), NULL);
-        check_close(f, "hidden", h->data, N * C, TOLERANCE);
-        check_close(f, "logits", logits->data, N * V, TOLERANCE);
+        md_tensor *logits = md_linear(f->golden.tape, h, md_transformer_head(f->net), NULL);
+        golden_close(&f->golden, "hidden", h->data, N * C, TOLERANCE);
+        golden_close(&f->golden, "logits", logits->data, N * V, TOLERANCE);
     }
 }
 
@@ -170,11 +134,11 @@ static void check_denoiser(fixture *f) {
     batch b = batch_of(0);
     int32_t rows[N];
     float logits[N * V];
-    md_transformer_view view = {.net = f->net, .tape = f->tape};
+    md_transformer_view view = {.net = f->net, .tape = f->golden.tape};
     md_denoiser d = md_transformer_denoiser(&view);
     for (int i = 0; i < N; i++) rows[i] = i;
     assert_ok(d.predict(d.context, b.ids, B, T, rows, N, logits, &err));
-    check_close(f, "logits", logits, N * V, TOLERANCE);
+    golden_close(&f->golden, "logits", logits, N * V, TOLERANCE);
 }
 
 START_TEST(the_denoiser_gives_the_logits_of_pytorch) {
@@ -187,12 +151,13 @@ static void check_gradients(fixture *f) {
     batch b = batch_of(0);
     md_real row_loss[N];
     md_tensor *loss = loss_of(f, &b, row_loss);
-    assert_ok(md_tape_backward(f->tape, loss, &err));
-    check_close(f, "row_loss", row_loss, b.count, TOLERANCE);
-    check_close(f, "loss", loss->data, 1, TOLERANCE);
+    assert_ok(md_tape_backward(f->golden.tape, loss, &err));
+    golden_close(&f->golden, "row_loss", row_loss, b.count, TOLERANCE);
+    golden_close(&f->golden, "loss", loss->data, 1, TOLERANCE);
     for (int i = 0; i < md_params_count(f->params); i++) {
         const md_tensor *t = md_params_tensor(f->params, i);
-        check_close(f, md_params_name(f->params, i), t->grad, md_tensor_size(t), TOLERANCE);
+        golden_close(&f->golden, md_params_name(f->params, i), t->grad, md_tensor_size(t),
+                     TOLERANCE);
     }
 }
 
@@ -201,24 +166,14 @@ START_TEST(loss_and_all_gradients_are_those_of_pytorch) {
 }
 END_TEST
 
+static md_tensor *loss_of_step(void *context, uint32_t step) {
+    fixture *f = context;
+    f->batch = batch_of(step);
+    return loss_of(f, &f->batch, NULL);
+}
+
 static void check_curve(fixture *f) {
-    mdlm_error err = {0};
-    md_optimizer_options options = md_optimizer_defaults();
-    md_optimizer *optimizer = md_optimizer_new(f->params, &f->kernels, &options, &err);
-    md_real curve[STEPS], norm[STEPS];
-    ck_assert(optimizer != NULL);
-    for (uint32_t step = 0; step < STEPS; step++) {
-        batch b = batch_of(step);
-        md_optimizer_info info;
-        md_tensor *loss = loss_of(f, &b, NULL);
-        assert_ok(md_tape_backward(f->tape, loss, &err));
-        curve[step] = *loss->data;
-        assert_ok(md_optimizer_step(optimizer, 0.01, f->pool, &info, &err));
-        norm[step] = (md_real)info.grad_norm;
-    }
-    check_close(f, "loss_curve", curve, STEPS, CURVE_TOLERANCE);
-    check_close(f, "norm_curve", norm, STEPS, CURVE_TOLERANCE);
-    md_optimizer_free(optimizer);
+    golden_curve(&f->golden, f->params, loss_of_step, f, CURVE_TOLERANCE);
 }
 
 /* Norms lie above and below 1, so that some steps are clipped and some are not. */
@@ -230,12 +185,12 @@ END_TEST
 static void check_sensitivity(fixture *f) {
     mdlm_error err = {0};
     batch b = batch_of(0);
-    assert_ok(md_tape_backward(f->tape, loss_of(f, &b, NULL), &err));
+    assert_ok(md_tape_backward(f->golden.tape, loss_of(f, &b, NULL), &err));
     const cJSON *item;
     int numbers = 0;
     for (int i = 0; i < md_params_count(f->params); i++) {
         const cJSON *list =
-            cJSON_GetObjectItemCaseSensitive(f->golden, md_params_name(f->params, i));
+            cJSON_GetObjectItemCaseSensitive(f->golden.numbers, md_params_name(f->params, i));
         double total = 0;
         cJSON_ArrayForEach(item, list) {
             total += item->valuedouble * item->valuedouble;

@@ -5,13 +5,9 @@
 
 #include "base/rng.h"
 #include "model/image_model.h"
-#include "tests/suite.h"
+#include "tests/grad_params.h"
 
-enum { B = 2, ELEMENTS = 2 };
-
-/* A central difference is off by h^2/6 f''' and by 1e-16 |f| / h: below 1e-8 at h = 3e-5, for a
- * loss near 10 whose gradients have norms from 0.1 to 10. */
-static const double STEP = 3e-5, TOLERANCE = 2e-6;
+enum { B = 2 };
 
 typedef struct variant {
     const char *name;
@@ -81,7 +77,8 @@ static void fixture_release(fixture *f) {
 }
 
 /* The output times fixed numbers, of a labelled image and one without label. */
-static md_tensor *loss_of(fixture *f) {
+static md_tensor *loss_of(void *context) {
+    fixture *f = context;
     const md_image_config *c = &f->variant->config;
     const double time[B] = {3, 720};
     const int32_t label[B] = {c->classes - 1, -1};
@@ -96,40 +93,15 @@ static md_tensor *loss_of(fixture *f) {
     return md_dot_constant(f->tape, y, probe);
 }
 
-static double slope_at(fixture *f, md_real *x) {
-    double old = *x, value[2];
-    for (int side = 0; side < 2; side++) {
-        *x = old + (side ? -STEP : STEP);
-        value[side] = *loss_of(f)->data;
-    }
-    *x = old;
-    return (value[0] - value[1]) / (2 * STEP);
-}
-
 START_TEST(every_parameter_has_the_gradient_of_the_loss) {
     fixture f;
-    mdlm_error err = {0};
     fixture_init(&f, &variants[_i]);
-    md_params *params = md_image_model_params(f.model);
-    assert_ok(md_tape_backward(f.tape, loss_of(&f), &err));
-    md_params_freeze(params, true); /* the loss is evaluated from now on, not differentiated */
-    for (int i = 0; i < md_params_count(params); i++) {
-        const md_tensor *t = md_params_tensor(params, i);
-        const int64_t size = md_tensor_size(t);
-        const md_real *grad = md_params_grads(params) + (t->data - md_params_values(params));
-        double difference = 0, total = 0;
-        for (int k = 0; k < ELEMENTS && k < size; k++) {
-            md_rng rng = {.seed = 6, .stream = MD_STREAM_ORDER, .step = (uint64_t)i};
-            const int64_t at = (int64_t)md_permute(rng, (uint64_t)k, (uint64_t)size);
-            const double slope = slope_at(&f, t->data + at), d = grad[at] - slope;
-            difference += d * d;
-            total += slope * slope;
-        }
-        ck_assert_msg(total > 1e-9, "%s: '%s' does not matter", f.variant->name,
-                      md_params_name(params, i));
-        ck_assert_msg(sqrt(difference / total) < TOLERANCE, "%s: '%s' is off by %g of its norm",
-                      f.variant->name, md_params_name(params, i), sqrt(difference / total));
-    }
+    check_param_gradients(&(param_gradients){.name = f.variant->name,
+                                             .loss = loss_of,
+                                             .context = &f,
+                                             .tape = f.tape,
+                                             .params = md_image_model_params(f.model),
+                                             .elements = 2});
     fixture_release(&f);
 }
 END_TEST

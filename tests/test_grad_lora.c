@@ -6,12 +6,9 @@
 #include "base/rng.h"
 #include "model/lora.h"
 #include "tensor/ops.h"
-#include "tests/suite.h"
+#include "tests/grad_params.h"
 
-enum { B = 2, T = 7, V = 11, MASK = 10, RANK = 2, ELEMENTS = 10 };
-
-/* As in test_grad_model.c. */
-static const double STEP = 3e-5, TOLERANCE = 1e-6;
+enum { B = 2, T = 7, V = 11, MASK = 10, RANK = 2 };
 
 typedef struct variant {
     const char *name;
@@ -69,53 +66,30 @@ static void fixture_release(fixture *f) {
     md_pool_free(f->pool);
 }
 
-static md_tensor *loss_of(fixture *f, bool record) {
+static md_tensor *loss_of(void *context) {
+    fixture *f = context;
     static const int32_t ids[B * T] = {3, 10, 4, 1, 5, 10, 2, 6, 10, 3, 5, 8, 10, 7};
     static const int32_t rows[] = {1, 5, 8, 12}, target[] = {1, 9, 2, 9};
     static const double weight[] = {1, 2.5, 0.5, 4};
     const md_transformer_training training = {.dropout = f->variant->dropout,
                                               .checkpoint = f->variant->checkpoint};
     const md_cross_entropy_args args = {.target = target, .weight = weight, .banned = MASK};
-    md_tape_begin(f->tape, record, (md_rng){.seed = 4, .stream = MD_STREAM_DROPOUT});
+    md_tape_begin(f->tape, true, (md_rng){.seed = 4, .stream = MD_STREAM_DROPOUT});
     md_tensor *h = md_transformer_hidden(f->net, f->tape, ids, B, T, &training);
     return md_linear_cross_entropy(f->tape, md_gather_rows(f->tape, h, rows, 4),
                                    md_transformer_head(f->net), &args);
 }
 
-static double slope_at(fixture *f, md_real *x) {
-    double old = *x, value[2];
-    for (int side = 0; side < 2; side++) {
-        *x = old + (side ? -STEP : STEP);
-        value[side] = *loss_of(f, true)->data; /* with its dropout */
-    }
-    *x = old;
-    return (value[0] - value[1]) / (2 * STEP);
-}
-
 START_TEST(every_adapter_has_the_gradient_of_the_loss) {
     fixture f;
-    mdlm_error err = {0};
     fixture_init(&f, &variants[_i]);
-    md_params *params = md_lora_params(f.lora);
     ck_assert(md_params_grads(md_transformer_params(f.net)) == NULL);
-    assert_ok(md_tape_backward(f.tape, loss_of(&f, true), &err));
-    for (int i = 0; i < md_params_count(params); i++) {
-        const md_tensor *t = md_params_tensor(params, i);
-        int64_t size = md_tensor_size(t);
-        const md_real *grad = md_params_grads(params) + (t->data - md_params_values(params));
-        double difference = 0, total = 0;
-        for (int k = 0; k < ELEMENTS && k < size; k++) {
-            md_rng rng = {.seed = 6, .stream = MD_STREAM_ORDER, .step = (uint64_t)i};
-            int64_t at = (int64_t)md_permute(rng, (uint64_t)k, (uint64_t)size);
-            double slope = slope_at(&f, t->data + at), d = grad[at] - slope;
-            difference += d * d;
-            total += slope * slope;
-        }
-        const char *name = md_params_name(params, i);
-        ck_assert_msg(total > 1e-6, "%s: '%s' does not matter", f.variant->name, name);
-        ck_assert_msg(sqrt(difference / total) < TOLERANCE, "%s: '%s' is off by %g of its norm",
-                      f.variant->name, name, sqrt(difference / total));
-    }
+    check_param_gradients(&(param_gradients){.name = f.variant->name,
+                                             .loss = loss_of,
+                                             .context = &f,
+                                             .tape = f.tape,
+                                             .params = md_lora_params(f.lora),
+                                             .elements = 10});
     fixture_release(&f);
 }
 END_TEST

@@ -6,13 +6,10 @@
 #include "base/rng.h"
 #include "model/transformer.h"
 #include "tensor/ops.h"
-#include "tests/suite.h"
+#include "tests/grad_params.h"
 
-enum { B = 2, T = 7, V = 11, MASK = 10, ELEMENTS = 12 };
+enum { B = 2, T = 7, V = 11, MASK = 10 };
 
-/* A central difference is off by h^2/6 f''' and by 1e-16 |f| / h: both near 1e-9 at h = 3e-5, for a
- * loss near 20 whose gradients have norms from 0.1 to 10. */
-static const double STEP = 3e-5, TOLERANCE = 1e-6;
 static const char *const WTE = MD_LLADA_PREFIX "wte.weight";
 
 typedef struct variant {
@@ -79,7 +76,8 @@ static void fixture_release(fixture *f) {
 }
 
 /* Masked canvases: the loss looks at the masked rows only, with uneven weights. */
-static md_tensor *loss_of(fixture *f) {
+static md_tensor *loss_of(void *context) {
+    fixture *f = context;
     static const int32_t clean[B * T] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7};
     static const int32_t masked[] = {1, 2, 6, 7, 10, 13};
     enum { N = sizeof masked / sizeof *masked };
@@ -103,42 +101,15 @@ static md_tensor *loss_of(fixture *f) {
                                    md_transformer_head(f->net), &args);
 }
 
-static double slope_at(fixture *f, md_real *x) {
-    double old = *x, value[2];
-    for (int side = 0; side < 2; side++) {
-        *x = old + (side ? -STEP : STEP);
-        md_tensor *loss = loss_of(f);
-        ck_assert(loss != NULL);
-        value[side] = *loss->data;
-    }
-    *x = old;
-    return (value[0] - value[1]) / (2 * STEP);
-}
-
 START_TEST(every_parameter_has_the_gradient_of_the_loss) {
     fixture f;
-    mdlm_error err = {0};
     fixture_init(&f, &variants[_i]);
-    md_params *params = md_transformer_params(f.net);
-    assert_ok(md_tape_backward(f.tape, loss_of(&f), &err));
-    md_params_freeze(params, true); /* the loss is evaluated from now on, not differentiated */
-    for (int i = 0; i < md_params_count(params); i++) {
-        const md_tensor *t = md_params_tensor(params, i);
-        int64_t size = md_tensor_size(t);
-        const md_real *grad = md_params_grads(params) + (t->data - md_params_values(params));
-        double difference = 0, total = 0;
-        for (int k = 0; k < ELEMENTS && k < size; k++) {
-            md_rng rng = {.seed = 6, .stream = MD_STREAM_ORDER, .step = (uint64_t)i};
-            int64_t at = (int64_t)md_permute(rng, (uint64_t)k, (uint64_t)size);
-            double slope = slope_at(&f, t->data + at), d = grad[at] - slope;
-            difference += d * d;
-            total += slope * slope;
-        }
-        ck_assert_msg(total > 1e-6, "%s: '%s' does not matter", f.variant->name,
-                      md_params_name(params, i));
-        ck_assert_msg(sqrt(difference / total) < TOLERANCE, "%s: '%s' is off by %g of its norm",
-                      f.variant->name, md_params_name(params, i), sqrt(difference / total));
-    }
+    check_param_gradients(&(param_gradients){.name = f.variant->name,
+                                             .loss = loss_of,
+                                             .context = &f,
+                                             .tape = f.tape,
+                                             .params = md_transformer_params(f.net),
+                                             .elements = 12});
     fixture_release(&f);
 }
 END_TEST
