@@ -393,7 +393,7 @@ static md_image_settings settings_of(const char *process, const char *loss) {
                                .attn_res = "auto",
                                .process = process,
                                .timesteps = 1000,
-                               .noise_schedule = "cosine",
+                               .noise_schedule = "auto",
                                .prediction = "auto",
                                .variance = "auto",
                                .loss = loss,
@@ -409,12 +409,20 @@ START_TEST(what_is_left_open_suits_the_process) {
         md_loss_kind kind;
         md_variance_kind variance;
         md_times_kind times;
+        md_beta_schedule schedule;
     } cases[] = {
-        {"vp", "auto", MD_PREDICTS_NOISE, MD_LOSS_SIMPLE, MD_VARIANCE_SMALL, MD_TIMES_UNIFORM},
-        {"vp", "vlb", MD_PREDICTS_NOISE, MD_LOSS_VLB, MD_VARIANCE_LEARNED, MD_TIMES_LOSS_AWARE},
-        {"vp", "hybrid", MD_PREDICTS_NOISE, MD_LOSS_HYBRID, MD_VARIANCE_LEARNED, MD_TIMES_UNIFORM},
-        {"ve", "auto", MD_PREDICTS_VELOCITY, MD_LOSS_SIMPLE, MD_VARIANCE_SMALL, MD_TIMES_UNIFORM},
-        {"flow", "auto", MD_PREDICTS_IMAGE, MD_LOSS_V, MD_VARIANCE_SMALL, MD_TIMES_LOGIT_NORMAL},
+        {"vp", "auto", MD_PREDICTS_IMAGE, MD_LOSS_MIN_SNR, MD_VARIANCE_SMALL, MD_TIMES_UNIFORM,
+         MD_BETA_COSINE},
+        {"vp", "simple", MD_PREDICTS_NOISE, MD_LOSS_SIMPLE, MD_VARIANCE_SMALL, MD_TIMES_UNIFORM,
+         MD_BETA_COSINE},
+        {"vp", "vlb", MD_PREDICTS_NOISE, MD_LOSS_VLB, MD_VARIANCE_LEARNED, MD_TIMES_LOSS_AWARE,
+         MD_BETA_LEARNED},
+        {"vp", "hybrid", MD_PREDICTS_NOISE, MD_LOSS_HYBRID, MD_VARIANCE_LEARNED, MD_TIMES_UNIFORM,
+         MD_BETA_COSINE},
+        {"ve", "auto", MD_PREDICTS_VELOCITY, MD_LOSS_SIMPLE, MD_VARIANCE_SMALL, MD_TIMES_UNIFORM,
+         MD_BETA_COSINE},
+        {"flow", "auto", MD_PREDICTS_IMAGE, MD_LOSS_V, MD_VARIANCE_SMALL, MD_TIMES_LOGIT_NORMAL,
+         MD_BETA_COSINE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         mdlm_error err = {0};
@@ -425,6 +433,7 @@ START_TEST(what_is_left_open_suits_the_process) {
         ck_assert_int_eq(aim.process.variance, cases[i].variance);
         ck_assert_int_eq(aim.loss, cases[i].kind);
         ck_assert_int_eq(aim.times, cases[i].times);
+        ck_assert_int_eq(aim.process.schedule, cases[i].schedule);
     }
     mdlm_error err = {0};
     md_image_aim aim;
@@ -432,6 +441,14 @@ START_TEST(what_is_left_open_suits_the_process) {
     s.zero_snr = true;
     assert_ok(md_image_plan_aim(&s, NULL, &aim, &err));
     ck_assert_int_eq(aim.process.prediction, MD_PREDICTS_VELOCITY);
+    s = settings_of("vp", "auto");
+    s.prediction = "eps";
+    assert_ok(md_image_plan_aim(&s, NULL, &aim, &err));
+    ck_assert_int_eq(aim.loss, MD_LOSS_SIMPLE);
+    s = settings_of("vp", "auto");
+    s.variance = "learned";
+    assert_ok(md_image_plan_aim(&s, NULL, &aim, &err));
+    ck_assert_int_eq(aim.loss, MD_LOSS_HYBRID);
 }
 END_TEST
 

@@ -16,13 +16,24 @@ static void choose_word(md_options *o, const char *name, const char **value, con
     if (o) md_options_chosen(o, name);
 }
 
-/* What suits the process: eps where there is always some image left, v where there is not, the
- * image itself for flows; losses that go with them. */
+/* The image itself learns fastest, weighted by level: flows by their own weights, others by
+ * min(SNR, 5). A chain that ends in noise alone has no weight there, and says v. */
+static const char *usual_loss(const md_image_settings *s) {
+    const bool open = !strcmp(s->prediction, "auto") || !strcmp(s->prediction, "x0");
+    if (!strcmp(s->process, "flow")) return "v";
+    if (!strcmp(s->variance, "learned")) return "hybrid";
+    return !strcmp(s->process, "vp") && !s->zero_snr && open ? "min-snr" : "simple";
+}
+
+static const char *usual_prediction(const md_image_settings *s) {
+    if (!strcmp(s->loss, "min-snr") || !strcmp(s->loss, "v")) return "x0";
+    return !strcmp(s->process, "vp") && !s->zero_snr ? "eps" : "v";
+}
+
 static void choose_aim(md_image_settings *s, md_options *o) {
     const bool vp = !strcmp(s->process, "vp"), flow = !strcmp(s->process, "flow");
-    const char *prediction = flow ? "x0" : vp && !s->zero_snr ? "eps" : "v";
-    choose_word(o, "prediction", &s->prediction, prediction);
-    choose_word(o, "loss", &s->loss, flow ? "v" : "simple");
+    choose_word(o, "loss", &s->loss, usual_loss(s));
+    choose_word(o, "prediction", &s->prediction, usual_prediction(s));
     const bool bound = !strcmp(s->loss, "vlb"), hybrid = !strcmp(s->loss, "hybrid");
     choose_word(o, "variance", &s->variance, bound || hybrid ? "learned" : "small");
     choose_word(o, "noise_schedule", &s->noise_schedule,
