@@ -148,6 +148,7 @@ static mdlm_status open_files(job *j, mdlm_error *err) {
     const size_t size = (size_t)s.Y * (size_t)s.X * (size_t)s.C;
     if (!(j->x = md_alloc((size_t)at_once(j), size * sizeof *j->x, err))) return MDLM_RUNTIME;
     if (!(j->label = md_alloc(AT_ONCE, sizeof *j->label, err))) return MDLM_RUNTIME;
+    if (*j->opt->frames) MD_TRY(md_film_check(grid, at_once(j), j->sampling.steps, err));
     MD_TRY(md_image_files_open(&j->files, j->opt->out, grid, j->opt->num_samples, err));
     j->files.first = j->opt->first_index;
     if (*j->opt->frames) MD_TRY(md_film_open(j->opt->frames, grid, at_once(j), &j->film, err));
@@ -160,7 +161,7 @@ static void announce(const job *j) {
     md_cli_note(cli,
                 "%s: %lld images %dx%d%s, sampler %s%s, steps %d%s, spacing %s%s, clip-x0 %s%s, "
                 "guidance scale %g%s, seed %lld%s",
-                cli->model, (long long)j->opt->num_samples, s.Y, s.X,
+                cli->model, (long long)j->opt->num_samples, s.X, s.Y,
                 md_cli_defaulted(cli, "num_samples"), j->sampling.rule->name,
                 md_cli_defaulted(cli, "sampler"), j->sampling.steps, md_cli_defaulted(cli, "steps"),
                 md_spacing_names[j->sampling.spacing], md_cli_defaulted(cli, "spacing"),

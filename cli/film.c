@@ -21,6 +21,17 @@ struct md_film {
     int moments;
 };
 
+/* Of the images at every moment, and of some over all of them. */
+mdlm_status md_film_check(md_grid grid, int samples, int steps, mdlm_error *err) {
+    mdlm_error why;
+    const int moments = steps < MD_FILM_MOMENTS ? steps : MD_FILM_MOMENTS;
+    const int rows = samples < MD_FILM_ROWS ? samples : MD_FILM_ROWS;
+    mdlm_status status = md_picture_grid_check(samples, grid, &why);
+    grid.columns = moments;
+    if (status == MDLM_OK) status = md_picture_grid_check(rows * moments, grid, &why);
+    return status == MDLM_OK ? MDLM_OK : md_fail(err, status, "--frames: %s", why.message);
+}
+
 mdlm_status md_film_open(const char *folder, md_grid grid, int samples, md_film **out,
                          mdlm_error *err) {
     md_film *f = md_alloc(1, sizeof *f, err);

@@ -24,6 +24,9 @@ enum { MD_FILM_MOMENTS = 24, MD_FILM_ROWS = 8 };
 
 typedef struct md_film md_film;
 
+/* Whether the pictures of a run of so many steps can be made: MDLM_USAGE when they are too large.
+ */
+mdlm_status md_film_check(md_grid grid, int samples, int steps, mdlm_error *err);
 /* The folder's name must live as long as the film. Caller frees *out. */
 mdlm_status md_film_open(const char *folder, md_grid grid, int samples, md_film **out,
                          mdlm_error *err);

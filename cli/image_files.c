@@ -1,6 +1,7 @@
 /* cli/image_files.c: see image_files.h. */
 #include "cli/image_files.h"
 
+#include <limits.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -38,12 +39,10 @@ mdlm_status md_image_files_open(md_image_files *f, const char *path, md_grid gri
     *f = (md_image_files){.path = path, .folder = md_image_files_folder(path), .grid = grid};
     if (f->folder) return open_folder(f, err);
     MD_TRY(check_name(path, err));
-    double pixels = (double)most * grid.Y * grid.X * grid.scale * grid.scale;
-    if (pixels > MD_PICTURE_PIXELS)
+    mdlm_error why;
+    if (most > INT_MAX || md_picture_grid_check((int)most, grid, &why) != MDLM_OK)
         return md_fail(err, MDLM_USAGE,
-                       "a grid of %lld images of %dx%d pixels would be too large: expected a "
-                       "folder, as in --out images/",
-                       (long long)most, grid.Y * grid.scale, grid.X * grid.scale);
+                       "%s; a folder, as in --out images/, has room for any number", why.message);
     f->x = md_alloc((size_t)most, image_size(f) * sizeof *f->x, err);
     if (!f->x) return MDLM_RUNTIME;
     return md_writer_open(path, &f->writer, err);

@@ -132,7 +132,7 @@ static mdlm_status common_shape(const md_image_build *b, const entry *files, int
         return md_fail(err, MDLM_INPUT,
                        "images have two sizes: '%s' %d x %d, '%s' %d x %d: expected one "
                        "(image-train fits them to an --image-size)",
-                       files[0].path, shape->Y, shape->X, files[i].path, p.Y, p.X);
+                       files[0].path, shape->X, shape->Y, files[i].path, p.X, p.Y);
     }
     return MDLM_OK;
 }

@@ -86,5 +86,7 @@ typedef struct md_grid {
  * that is neither black nor white. */
 mdlm_status md_picture_grid(const float *images, int count, md_grid grid, md_picture *out,
                             mdlm_error *err);
+/* Whether so many fit into one picture: MDLM_USAGE when it would be too large. */
+mdlm_status md_picture_grid_check(int count, md_grid grid, mdlm_error *err);
 
 #endif

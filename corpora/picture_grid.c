@@ -39,18 +39,23 @@ static void place(const uint8_t *image, const layout *l, int index, md_picture *
     }
 }
 
-mdlm_status md_picture_grid(const float *images, int count, md_grid grid, md_picture *out,
-                            mdlm_error *err) {
+mdlm_status md_picture_grid_check(int count, md_grid grid, mdlm_error *err) {
     MD_BUG_IF(count < 1 || grid.columns < 0 || grid.scale < 0);
     layout l = lay_out(count, grid);
     int64_t Y = extent(l.rows, grid.Y, &l), X = extent(l.grid.columns, grid.X, &l);
-    if (Y > MD_PICTURE_SIDE || X > MD_PICTURE_SIDE || Y * X > MD_PICTURE_PIXELS) {
-        return md_fail(err, MDLM_USAGE,
-                       "a grid of %d images of %d x %d would have %lld x %lld pixels: the most is "
-                       "%d a side, %d in all",
-                       count, grid.Y, grid.X, (long long)Y, (long long)X, MD_PICTURE_SIDE,
-                       MD_PICTURE_PIXELS);
-    }
+    if (Y <= MD_PICTURE_SIDE && X <= MD_PICTURE_SIDE && Y * X <= MD_PICTURE_PIXELS) return MDLM_OK;
+    return md_fail(err, MDLM_USAGE,
+                   "a grid of %d images of %d x %d would have %lld x %lld pixels: the most is %d a "
+                   "side, %d in all",
+                   count, grid.X, grid.Y, (long long)X, (long long)Y, MD_PICTURE_SIDE,
+                   MD_PICTURE_PIXELS);
+}
+
+mdlm_status md_picture_grid(const float *images, int count, md_grid grid, md_picture *out,
+                            mdlm_error *err) {
+    MD_TRY(md_picture_grid_check(count, grid, err));
+    layout l = lay_out(count, grid);
+    int64_t Y = extent(l.rows, grid.Y, &l), X = extent(l.grid.columns, grid.X, &l);
     md_picture picture = {0}, image = {0};
     mdlm_status status = md_picture_init(&image, grid.Y, grid.X, grid.C, err);
     if (status == MDLM_OK) status = md_picture_init(&picture, (int)Y, (int)X, grid.C, err);

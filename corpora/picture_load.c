@@ -25,7 +25,7 @@ mdlm_status md_picture_check_size(const char *path, uint64_t Y, uint64_t X, mdlm
     if (Y < 1 || X < 1) return md_fail(err, MDLM_INPUT, "'%s' has no pixels", path);
     if (Y <= MD_PICTURE_SIDE && X <= MD_PICTURE_SIDE && Y * X <= MD_PICTURE_PIXELS) return MDLM_OK;
     return md_fail(err, MDLM_INPUT, "'%s' has %llu x %llu pixels: the most is %d a side, %d in all",
-                   path, (unsigned long long)Y, (unsigned long long)X, MD_PICTURE_SIDE,
+                   path, (unsigned long long)X, (unsigned long long)Y, MD_PICTURE_SIDE,
                    MD_PICTURE_PIXELS);
 }
 

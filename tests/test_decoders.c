@@ -167,7 +167,7 @@ static const char *lying_png(uint32_t Y, uint32_t X) {
 }
 
 START_TEST(a_png_bomb_is_refused_by_its_header) {
-    assert_refused(lying_png(20000, 10), "20000 x 10 pixels: the most is 16384 a side");
+    assert_refused(lying_png(20000, 10), "10 x 20000 pixels: the most is 16384 a side");
     assert_refused(lying_png(16384, 16384), "16384 x 16384 pixels");
     assert_refused(lying_png(1, 0x7fffffff), "lie.png");
     assert_refused(lying_png(0, 4), "lie.png");

@@ -414,7 +414,7 @@ START_TEST(images_of_two_sizes_are_refused_by_name_unless_a_size_is_given) {
     save_picture(at("b.png"), 6, 9, 1);
     assert_refused(dir, "a.png' 4 x 4, ");
     ck_assert_ptr_nonnull(strstr(
-        err.message, "b.png' 6 x 9: expected one (image-train fits them to an --image-size)"));
+        err.message, "b.png' 9 x 6: expected one (image-train fits them to an --image-size)"));
     md_images_options opt = md_images_defaults();
     opt.image_size = 5;
     md_images *set = open_with(dir, opt);

@@ -169,7 +169,11 @@ START_TEST(a_grid_too_large_for_a_picture_is_refused) {
     const float image[1] = {0};
     md_grid huge = {.Y = 1024, .X = 1024, .C = 1, .columns = 40};
     md_picture grid = {0};
-    assert_fails(md_picture_grid(image, 1, huge, &grid, &err), MDLM_USAGE, "1024 x 42247 pixels");
+    assert_fails(md_picture_grid(image, 1, huge, &grid, &err), MDLM_USAGE, "42247 x 1024 pixels");
+    assert_fails(md_picture_grid_check(1, huge, &err), MDLM_USAGE, "42247 x 1024 pixels");
+    huge.columns = 15; /* 15 * 1024 + 14 * 33 */
+    assert_ok(md_picture_grid_check(15, huge, &err));
+    assert_fails(md_picture_grid_check(75, huge, &err), MDLM_USAGE, "15822 x 5252 pixels");
 }
 END_TEST
 

@@ -10,6 +10,19 @@
 /* Few images and few steps: a look, not a judgement. */
 enum { IMAGES = 16, STEPS = 20 };
 
+static md_grid grid_of(const md_image_task *t) {
+    const md_image_shape s = t->setup->config.shape;
+    const int larger = s.Y > s.X ? s.Y : s.X;
+    return (md_grid){.Y = s.Y, .X = s.X, .C = s.C, .scale = larger < 48 ? 96 / larger : 1};
+}
+
+/* Fewer where they are so large that their grid would be too large. */
+static int count_of(const md_image_task *t) {
+    int count = IMAGES;
+    while (count > 1 && md_picture_grid_check(count, grid_of(t), NULL) != MDLM_OK) count /= 4;
+    return count;
+}
+
 static mdlm_status draw(md_image_task *t, float *x, mdlm_error *err) {
     md_image_view view = {.model = t->model, .tape = t->tape};
     const md_image_denoiser denoiser = md_image_model_denoiser(&view);
@@ -17,7 +30,7 @@ static mdlm_status draw(md_image_task *t, float *x, mdlm_error *err) {
     md_image_sampler_options opt = md_image_sampler_defaults(md_image_rule_find("dpm++"), process);
     int32_t label[IMAGES];
     for (int i = 0; i < IMAGES; i++) label[i] = denoiser.classes > 0 ? i % denoiser.classes : -1;
-    const md_image_batch batch = {.x = x, .label = label, .samples = IMAGES};
+    const md_image_batch batch = {.x = x, .label = label, .samples = count_of(t)};
     opt.steps = process->T < STEPS ? process->T : STEPS;
     opt.seed = t->seed;
     opt.pool = t->pool;
@@ -25,11 +38,8 @@ static mdlm_status draw(md_image_task *t, float *x, mdlm_error *err) {
 }
 
 static mdlm_status save(md_image_task *t, const float *x, const char *path, mdlm_error *err) {
-    const md_image_shape s = t->setup->config.shape;
     md_picture grid = {0};
-    const int larger = s.Y > s.X ? s.Y : s.X;
-    const md_grid how = {.Y = s.Y, .X = s.X, .C = s.C, .scale = larger < 48 ? 96 / larger : 1};
-    mdlm_status status = md_picture_grid(x, IMAGES, how, &grid, err);
+    mdlm_status status = md_picture_grid(x, count_of(t), grid_of(t), &grid, err);
     if (status == MDLM_OK) status = md_picture_save(&grid, path, err);
     md_picture_release(&grid);
     return status;
@@ -40,7 +50,7 @@ mdlm_status md_image_task_sample(md_image_task *t, int64_t step, md_buffer *text
     const size_t values = (size_t)s.Y * (size_t)s.X * (size_t)s.C;
     char name[64];
     snprintf(name, sizeof name, "step-%lld.png", (long long)step);
-    float *x = md_alloc(IMAGES, values * sizeof *x, err);
+    float *x = md_alloc((size_t)count_of(t), values * sizeof *x, err);
     char *folder = md_path_join(t->run, "samples", err), *path = NULL;
     mdlm_status status = MDLM_RUNTIME;
     if (!x || !folder || !(path = md_path_join(folder, name, err))) goto done;

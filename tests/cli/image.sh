@@ -68,6 +68,8 @@ refuse 2 "can be halved" "$mdlm" image-train --image-size 8 --channel-mults 1,1,
 refuse 2 "is for --backbone dit" "$mdlm" image-train --patch-size 4 --run no
 refuse 2 "nearest that do are 4 and 8" "$mdlm" image-train --backbone dit --patch-size 5 --run no
 refuse 2 "is for --process vp" "$mdlm" image-train --process flow --noise-schedule linear --run no
+refuse 2 "--frames: a grid of 192 images" "$mdlm" image-generate -n 8 --zoom 64 --steps 30 \
+  --frames no --out no/
 refuse 3 "no such file" "$mdlm" image-train none.gz --run no
 refuse 3 "holds no images" "$mdlm" image-train corpus.txt --run no
 check "nothing is left of what was refused" test ! -e no

@@ -87,7 +87,8 @@ refuse 2 "--variance is for --sampler ddpm" "$mdlm" image-generate $run --varian
 refuse 2 "--columns is for a grid" "$mdlm" image-generate $run --columns 3 --out some/
 refuse 2 "--guidance-scale is for images of a class" "$mdlm" image-generate $run --class none \
   --guidance-scale 2
-refuse 2 "too large: expected a folder" "$mdlm" image-generate $run -n 1000000 --zoom 64
+refuse 2 "in all; a folder, as in --out images/" "$mdlm" image-generate $run -n 1000000 --zoom 64
+refuse 2 "would have 28784 x 128 pixels" "$mdlm" image-generate $run -n 200 --columns 200 --zoom 16
 refuse 2 "--dtype q8_0 is for text" "$mdlm" image-generate $run --dtype q8_0
 refuse 2 "--sampler 'dimm' is unknown" "$mdlm" image-generate $run --sampler dimm
 refuse 5 "cannot write 'nowhere/x.png'" "$mdlm" image-generate $run --out nowhere/x.png
