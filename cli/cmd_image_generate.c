@@ -14,6 +14,8 @@
 #include "cli/signals.h"
 #include "sampler/image_guide.h"
 #include "sampler/image_rule.h"
+#include "train/image_data.h"
+#include "train/run_folder.h"
 
 enum { AT_ONCE = 64 }; /* images in a run of the sampler; an image does not depend on the others */
 
@@ -135,6 +137,19 @@ static mdlm_status settle_classes(job *j, mdlm_error *err) {
     MD_TRY(md_image_guide_init(&j->guide, &j->model.denoiser, j->opt->guidance_scale, err));
     j->denoiser = md_image_guide_denoiser(&j->guide);
     return MDLM_OK;
+}
+
+/* Images of no class, alone or to be guided away from, are what a share of the training was for. */
+static void warn_of_none(const job *j) {
+    md_image_record record = {0};
+    bool none = j->opt->guidance_scale != 1;
+    for (int i = 0; i < j->class_count; i++) none = none || j->classes[i] < 0;
+    if (none && j->model.setup.config.classes > 0 && md_run_exists(j->cli->model) &&
+        md_image_record_load(j->cli->model, &record, NULL) == MDLM_OK && record.set.class_drop == 0)
+        md_cli_note(j->cli,
+                    "note: with --class-drop 0 the model has not learned what images of no class "
+                    "look like: guidance and --class none may lead astray");
+    md_image_record_release(&record);
 }
 
 static int at_once(const job *j) {
@@ -288,6 +303,7 @@ static mdlm_status work(job *j, mdlm_error *err) {
     MD_TRY(open_files(j, err));
     md_cli_signals_catch();
     announce(j);
+    warn_of_none(j);
     mdlm_status status = sample_all(j, err);
     if (status != MDLM_OK && status != MDLM_CANCELLED) return status;
     mdlm_status finished = finish(j, md_now() - start, err);

@@ -180,6 +180,8 @@ void md_image_plan_training(md_image_settings *s, md_options *o, const md_image_
 
 /* --- for people ------------------------------------------------------------------------------- */
 
+enum { LARGE = 256 * 256 }; /* pixels: 64 times those of the usual 32x32 */
+
 static mdlm_status describe_images(const md_image_settings *s, const md_images *images,
                                    md_buffer *out, mdlm_error *err) {
     const int64_t count = md_images_count(images), held = md_image_plan_held(s, count);
@@ -189,8 +191,15 @@ static mdlm_status describe_images(const md_image_settings *s, const md_images *
                             "images: %lld to train on, %lld to validate, %dx%d, %d channel%s",
                             (long long)(count - held), (long long)held, shape.X, shape.Y, shape.C,
                             shape.C == 1 ? "" : "s"));
-    if (classes > 0) return md_buffer_printf(out, err, ", %d classes\n", classes);
-    return md_buffer_text(out, ", no classes\n", err);
+    if (classes > 0)
+        MD_TRY(md_buffer_printf(out, err, ", %d classes\n", classes));
+    else
+        MD_TRY(md_buffer_text(out, ", no classes\n", err));
+    if ((int64_t)shape.X * shape.Y <= LARGE) return MDLM_OK;
+    return md_buffer_text(out,
+                          "these are large: expect slow steps and much memory; --image-size 64 "
+                          "makes them smaller\n",
+                          err);
 }
 
 mdlm_status md_image_plan_describe(const md_image_settings *s, const md_options *o,

@@ -38,7 +38,9 @@ journey my-images-idx3-ubyte.gz "images: 18 to train on, 2 to validate, 7x5, 1 c
   2 $unet
 check "images of 7x5" test "$(kind)" = "7 5 0"
 check "info names the classes" sh -c "'$mdlm' info mdlm-image-run | grep -qx 'classes     3: 0 1 2'"
-journey my-images-idx3-ubyte.gz "7x5, 1 channel" 0 $dit --val-fraction 0.3
+journey my-images-idx3-ubyte.gz "7x5, 1 channel" 0 $dit --val-fraction 0.3 --class-drop 0
+expect 0 "has not learned what images of no class" "$mdlm" image-generate --guidance-scale 2 -n 1 \
+  --steps 2
 journey my-images-idx3-ubyte.gz "7 to train on, 1 to validate, 6x6, 3 channels" 0 $dit \
   --range 4:12 --image-size 6 --channels 3 --patch-size 3
 check "images of 6x6" test "$(kind)" = "6 6 2"
@@ -78,9 +80,10 @@ if "$mdlm" image-train pictures --run no --range 0:1 2>&1 | grep -q "built witho
   finish
 fi
 journey pictures/ "images: 22 to train on, 2 to validate, 12x12, 3 channels, 8 classes" heart $unet
-guided="--class star,ring --guidance-scale 2 --steps 5 --quiet"
+guided="--class star,ring --guidance-scale 2 --steps 5"
 expect 0 "" "$mdlm" image-generate $guided -n 6 --out twice/ -t 1
 expect 0 "" "$mdlm" image-generate $guided -n 3 --out again/ --first-index 3 -t 3
+grep -q "class-drop" err.txt && fail "a model that knows none is warned of"
 for i in 3 4 5; do same twice/00000$i.png again/00000$i.png "guided image $i"; done
 cp pictures/captions.jsonl twice/notes.txt
 journey twice "skipped 1 file that is no PNG or JPEG" none $unet
