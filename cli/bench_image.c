@@ -35,8 +35,8 @@ static mdlm_status time_step(void *context, mdlm_error *err) {
 
 static mdlm_status time_forward(void *context, mdlm_error *err) {
     trainer *t = context;
-    return t->denoiser.predict(t->denoiser.context, t->x, t->time, NULL, MD_BENCH_IMAGES, t->out,
-                               err);
+    const md_image_query query = {.x = t->x, .time = t->time, .B = MD_BENCH_IMAGES};
+    return t->denoiser.predict(t->denoiser.context, &query, t->out, err);
 }
 
 static mdlm_status prepare_task(trainer *t, mdlm_error *err) {

@@ -213,10 +213,13 @@ static void each(md_bound *b, const char *what, int count, md_task_fn fn) {
 }
 
 static mdlm_status draw(md_bound *b, int count, mdlm_error *err) {
-    const int32_t *labels = b->batch->labels ? b->batch->labels + b->first : NULL;
+    const md_image_query query = {.x = b->in,
+                                  .time = b->time,
+                                  .label = b->batch->labels ? b->batch->labels + b->first : NULL,
+                                  .B = count};
     const md_image_denoiser *d = b->denoiser;
     each(b, "corruption", count, corrupt);
-    MD_TRY(d->predict(d->context, b->in, b->time, labels, count, b->out, err));
+    MD_TRY(d->predict(d->context, &query, b->out, err));
     each(b, "bound", count, measure);
     b->evaluations += count;
     if (b->opt.on_call && b->opt.on_call(b->opt.user, b->evaluations))

@@ -120,21 +120,20 @@ static mdlm_status predict_some(const md_image_view *view, const float *x,
     return MDLM_OK;
 }
 
-static mdlm_status predict(void *context, const float *x, const double *time, const int32_t *label,
-                           int B, float *out, mdlm_error *err) {
+static mdlm_status predict(void *context, const md_image_query *q, float *out, mdlm_error *err) {
     const md_image_view *view = context;
     const md_image_config *c = &view->model->config;
     const size_t pixels = (size_t)c->shape.Y * (size_t)c->shape.X;
     const size_t in = pixels * (size_t)c->shape.C;
     const size_t result = pixels * (size_t)md_image_config_outputs(c);
     const int step = images_at_once(c);
-    MD_TRY(check_labels(c, label, B, err));
-    for (int first = 0; first < B; first += step) {
+    MD_TRY(check_labels(c, q->label, q->B, err));
+    for (int first = 0; first < q->B; first += step) {
         const size_t at = (size_t)first;
-        const md_image_condition given = {.B = B - first < step ? B - first : step,
-                                          .time = time + at,
-                                          .label = label ? label + at : NULL};
-        MD_TRY(predict_some(view, x + at * in, &given, out + at * result, err));
+        const md_image_condition given = {.B = q->B - first < step ? q->B - first : step,
+                                          .time = q->time + at,
+                                          .label = q->label ? q->label + at : NULL};
+        MD_TRY(predict_some(view, q->x + at * in, &given, out + at * result, err));
     }
     return MDLM_OK;
 }

@@ -32,17 +32,18 @@ static mdlm_status make_room(md_image_guide *g, size_t count, mdlm_error *err) {
     return MDLM_OK;
 }
 
-static mdlm_status predict(void *context, const float *x, const double *time, const int32_t *label,
-                           int B, float *out, mdlm_error *err) {
+static mdlm_status predict(void *context, const md_image_query *q, float *out, mdlm_error *err) {
     md_image_guide *g = context;
     const md_image_denoiser *d = g->inner;
-    const size_t pixels = (size_t)B * (size_t)d->shape.Y * (size_t)d->shape.X;
+    const size_t pixels = (size_t)q->B * (size_t)d->shape.Y * (size_t)d->shape.X;
     const size_t width = (size_t)d->outputs, C = (size_t)d->shape.C;
     const float scale = (float)g->scale;
-    MD_TRY(d->predict(d->context, x, time, label, B, out, err));
-    if (!label || g->scale == 1) return MDLM_OK;
+    MD_TRY(d->predict(d->context, q, out, err));
+    if (!q->label || g->scale == 1) return MDLM_OK;
     MD_TRY(make_room(g, pixels * width, err));
-    MD_TRY(d->predict(d->context, x, time, NULL, B, g->out, err));
+    md_image_query free = *q;
+    free.label = NULL;
+    MD_TRY(d->predict(d->context, &free, g->out, err));
     for (size_t p = 0; p < pixels; p++)
         for (size_t c = p * width; c < p * width + C; c++)
             out[c] = g->out[c] + scale * (out[c] - g->out[c]);

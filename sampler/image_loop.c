@@ -219,8 +219,11 @@ static const float *show_network(md_image_loop *r) {
 /* One call of the network, and the move of its images. */
 static mdlm_status call(md_image_loop *r, mdlm_error *err) {
     const md_image_denoiser *d = r->denoiser;
-    const int32_t *label = r->batch->label ? r->batch->label + r->first : NULL;
-    MD_TRY(d->predict(d->context, show_network(r), r->time, label, r->count, r->out, err));
+    const md_image_query query = {.x = show_network(r),
+                                  .time = r->time,
+                                  .label = r->batch->label ? r->batch->label + r->first : NULL,
+                                  .B = r->count};
+    MD_TRY(d->predict(d->context, &query, r->out, err));
     r->evaluations += r->count;
     run_tasks(r, "sampling step", r->count, move_image);
     for (int i = 0; i < r->count; i++)

@@ -64,6 +64,15 @@ typedef struct md_image_shape {
     int Y, X, C;
 } md_image_shape;
 
+/* What a network for images is asked. */
+typedef struct md_image_query {
+    const float *x;       /* [B, Y, X, C], noisy images times md_gaussian_input (1 but for
+                             variance-exploding processes) */
+    const double *time;   /* [B], what the process calls the noise level of each (md_level.time) */
+    const int32_t *label; /* [B], -1: of no class; NULL: none is */
+    int B;
+} md_image_query;
+
 /* Predicts what a Gaussian process asks for (noise, image or velocity: diffusion/gaussian.h) of
  * noisy images. Guidance is a wrapper around another one. */
 typedef struct md_image_denoiser {
@@ -71,12 +80,9 @@ typedef struct md_image_denoiser {
     md_image_shape shape;
     int outputs; /* C, or 2 C: of each pixel C predictions, then C numbers that say the variance */
     int classes; /* labels are 0 .. classes - 1; 0: the model takes none */
-    /* x: [B, Y, X, C], noisy images times md_gaussian_input (1 but for variance-exploding
-     * processes). time: [B], what the process calls the noise level of each image (md_level.time).
-     * label: [B], -1: of no class; NULL: none is. Writes out [B, Y, X, outputs]. An image's
-     * prediction must not depend on B or on the other images. */
-    mdlm_status (*predict)(void *context, const float *x, const double *time, const int32_t *label,
-                           int B, float *out, mdlm_error *err);
+    /* Writes out [B, Y, X, outputs]. An image's prediction must not depend on B or on the other
+     * images. */
+    mdlm_status (*predict)(void *context, const md_image_query *query, float *out, mdlm_error *err);
 } md_image_denoiser;
 
 #endif

@@ -131,8 +131,12 @@ static inline double law_mean(int32_t label) {
     return label < 0 ? 0 : label / 4.0;
 }
 
-static inline mdlm_status law_predict(void *context, const float *x, const double *time,
-                                      const int32_t *label, int B, float *out, mdlm_error *err) {
+static inline mdlm_status law_predict(void *context, const md_image_query *q, float *out,
+                                      mdlm_error *err) {
+    const float *x = q->x;
+    const double *time = q->time;
+    const int32_t *label = q->label;
+    const int B = q->B;
     law_model *m = context;
     const md_image_shape s = m->shape;
     const int pixels = s.Y * s.X;

@@ -34,8 +34,11 @@ static double said(const exact *e, int i) {
     return 2 * (log(variance) - back.log_small) / (back.log_large - back.log_small) - 1;
 }
 
-static mdlm_status predict(void *context, const float *x, const double *time, const int32_t *label,
-                           int B, float *out, mdlm_error *err) {
+static mdlm_status predict(void *context, const md_image_query *q, float *out, mdlm_error *err) {
+    const float *x = q->x;
+    const double *time = q->time;
+    const int32_t *label = q->label;
+    const int B = q->B;
     exact *e = context;
     (void)err;
     int outputs = md_gaussian_outputs(&e->p->opt);
@@ -211,7 +214,8 @@ START_TEST(twice_as_many_steps_as_levels_measure_every_term_twice) {
             md_rng rng = {4, MD_STREAM_EVAL_NOISE, (uint64_t)j};
             md_normal_fill(rng, 0, 0, NUMBERS, x);
             md_gaussian_corrupt(&p, k, images, x, NUMBERS, x);
-            assert_ok(predict(&e, x, &p.levels[k].time, NULL, 1, out, &err));
+            assert_ok(predict(&e, &(md_image_query){.x = x, .time = &p.levels[k].time, .B = 1}, out,
+                              &err));
             md_noisy_image z = {
                 .index = k, .pixels = Y * X, .C = C, .image = images, .noisy = x, .out = out};
             bits += md_gaussian_term(&p, &z, false) / 2;

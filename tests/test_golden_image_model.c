@@ -164,7 +164,9 @@ static void check_denoiser(fixture *f) {
     float out[MAX_VALUES];
     md_image_view view = {.model = f->model, .tape = f->golden.tape};
     const md_image_denoiser d = md_image_model_denoiser(&view);
-    assert_ok(d.predict(d.context, b.x, b.time, b.label, B, out, &err));
+    assert_ok(d.predict(d.context,
+                        &(md_image_query){.x = b.x, .time = b.time, .label = b.label, .B = B}, out,
+                        &err));
     golden_close(&f->golden, "output", out, b.out, TOLERANCE);
 }
 

@@ -13,9 +13,10 @@ static bool is_prediction(int i) {
 }
 
 /* A network whose variance depends on the label, too. */
-static mdlm_status predict(void *context, const float *x, const double *time, const int32_t *of,
-                           int count, float *out, mdlm_error *err) {
-    MD_TRY(law_predict(context, x, time, of, count, out, err));
+static mdlm_status predict(void *context, const md_image_query *q, float *out, mdlm_error *err) {
+    const int32_t *of = q->label;
+    const int count = q->B;
+    MD_TRY(law_predict(context, q, out, err));
     for (int i = 0; i < count * 2 * SIZE; i++)
         if (!is_prediction(i)) out[i] = (float)(i + 100 * (of ? of[i / (2 * SIZE)] : -1));
     return MDLM_OK;
@@ -39,8 +40,11 @@ static void start(setting *s, md_prediction_kind prediction) {
     s->inner = law_denoiser(&s->model);
     s->inner.predict = predict;
     for (int i = 0; i < B * SIZE; i++) s->x[i] = (float)sin(i);
-    assert_ok(s->inner.predict(s->inner.context, s->x, s->time, label, B, s->with, &err));
-    assert_ok(s->inner.predict(s->inner.context, s->x, s->time, NULL, B, s->without, &err));
+    assert_ok(s->inner.predict(
+        s->inner.context, &(md_image_query){.x = s->x, .time = s->time, .label = label, .B = B},
+        s->with, &err));
+    assert_ok(s->inner.predict(
+        s->inner.context, &(md_image_query){.x = s->x, .time = s->time, .B = B}, s->without, &err));
     s->model.calls = 0;
 }
 
@@ -55,7 +59,9 @@ START_TEST(guidance_is_its_formula) {
         assert_ok(md_image_guide_init(&guide, &s.inner, scales[n], &err));
         md_image_denoiser guided = md_image_guide_denoiser(&guide);
         ck_assert_int_eq(guided.outputs, 4);
-        assert_ok(guided.predict(guided.context, s.x, s.time, label, B, out, &err));
+        assert_ok(guided.predict(
+            guided.context, &(md_image_query){.x = s.x, .time = s.time, .label = label, .B = B},
+            out, &err));
         ck_assert_int_eq(s.model.calls, scales[n] == 1 ? 1 : 2);
         for (int i = 0; i < B * 2 * SIZE; i++) {
             double u = (double)s.without[i], c = (double)s.with[i];
@@ -80,7 +86,9 @@ static void guided_images(md_prediction_kind prediction, double *x0) {
     start(&s, prediction);
     assert_ok(md_image_guide_init(&guide, &s.inner, 3, &err));
     md_image_denoiser guided = md_image_guide_denoiser(&guide);
-    assert_ok(guided.predict(guided.context, s.x, s.time, label, B, out, &err));
+    assert_ok(guided.predict(guided.context,
+                             &(md_image_query){.x = s.x, .time = s.time, .label = label, .B = B},
+                             out, &err));
     for (int i = 0; i < B * SIZE; i++) {
         md_level at = law_level(&s.p, s.time[i / SIZE]);
         md_reading read = md_prediction_read(&s.p, at, prediction, MD_PREDICTS_IMAGE);
@@ -109,7 +117,8 @@ START_TEST(images_without_labels_are_not_guided) {
     start(&s, MD_PREDICTS_NOISE);
     assert_ok(md_image_guide_init(&guide, &s.inner, 3, &err));
     md_image_denoiser guided = md_image_guide_denoiser(&guide);
-    assert_ok(guided.predict(guided.context, s.x, s.time, NULL, B, out, &err));
+    assert_ok(guided.predict(guided.context, &(md_image_query){.x = s.x, .time = s.time, .B = B},
+                             out, &err));
     ck_assert_int_eq(s.model.calls, 1);
     ck_assert_mem_eq(out, s.without, sizeof out);
     md_image_guide_release(&guide);
@@ -178,8 +187,11 @@ START_TEST(a_guide_fails_as_its_network_does) {
         s.model.fail_at = call;
         assert_ok(md_image_guide_init(&guide, &s.inner, 2, &err));
         md_image_denoiser guided = md_image_guide_denoiser(&guide);
-        assert_fails(guided.predict(guided.context, s.x, s.time, label, B, out, &err), MDLM_RUNTIME,
-                     "the network is gone");
+        assert_fails(
+            guided.predict(guided.context,
+                           &(md_image_query){.x = s.x, .time = s.time, .label = label, .B = B}, out,
+                           &err),
+            MDLM_RUNTIME, "the network is gone");
         md_image_guide_release(&guide);
         md_gaussian_release(&s.p);
     }

@@ -87,7 +87,9 @@ static void predict(fixture *f, int first, int B, float *out) {
     const md_image_shape s = f->denoiser.shape;
     for (int b = 0; b < B; b++)
         image(s, first + b, x + (ptrdiff_t)b * s.Y * s.X * s.C, &time[b], &label[b]);
-    assert_ok(f->denoiser.predict(f->denoiser.context, x, time, label, B, out, &err));
+    assert_ok(f->denoiser.predict(f->denoiser.context,
+                                  &(md_image_query){.x = x, .time = time, .label = label, .B = B},
+                                  out, &err));
 }
 
 /* --- how they begin --------------------------------------------------------------------------- */
@@ -203,8 +205,11 @@ START_TEST(so_does_one_of_many) {
     int32_t label[MANY];
     fixture_init(&f, &small, NULL, 2);
     for (int b = 0; b < MANY; b++) image(small.shape, b, x + b * 1024, &time[b], &label[b]);
-    assert_ok(f.denoiser.predict(f.denoiser.context, x, time, NULL, MANY, many, &err));
-    assert_ok(f.denoiser.predict(f.denoiser.context, x + 15 * 1024, time + 15, NULL, 3, few, &err));
+    assert_ok(f.denoiser.predict(f.denoiser.context,
+                                 &(md_image_query){.x = x, .time = time, .B = MANY}, many, &err));
+    assert_ok(f.denoiser.predict(f.denoiser.context,
+                                 &(md_image_query){.x = x + 15 * 1024, .time = time + 15, .B = 3},
+                                 few, &err));
     ck_assert(!memcmp(few, many + 15 * 1024, sizeof few));
     fixture_release(&f);
 }
@@ -230,12 +235,15 @@ START_TEST(time_and_label_matter) {
         image(f.denoiser.shape, 0, x, &time, &label);
         const int64_t count = f.denoiser.shape.Y * f.denoiser.shape.X * f.denoiser.outputs;
         for (int k = 0; k < 4; k++)
-            assert_ok(
-                f.denoiser.predict(f.denoiser.context, x, &times[k], &labels[k], 1, out[k], &err));
+            assert_ok(f.denoiser.predict(
+                f.denoiser.context,
+                &(md_image_query){.x = x, .time = &times[k], .label = &labels[k], .B = 1}, out[k],
+                &err));
         for (int k = 1; k < 4; k++)
             ck_assert_double_gt(difference(out[0], out[k], count), 1e-3 * (double)count);
         float none[MAX_VALUES];
-        assert_ok(f.denoiser.predict(f.denoiser.context, x, &times[3], NULL, 1, none, &err));
+        assert_ok(f.denoiser.predict(
+            f.denoiser.context, &(md_image_query){.x = x, .time = &times[3], .B = 1}, none, &err));
         ck_assert(!memcmp(none, out[3], (size_t)count * sizeof *none));
         fixture_release(&f);
     }
@@ -249,17 +257,23 @@ START_TEST(a_label_that_is_no_class_is_refused) {
     const double time[2] = {1, 1};
     int32_t label[2] = {0, 4};
     fixture_init(&f, &unet, NULL, 1);
-    assert_fails(f.denoiser.predict(f.denoiser.context, x, time, label, 2, out, &err), MDLM_USAGE,
-                 "class 4 is not one of this model: expected 0 to 3");
+    assert_fails(f.denoiser.predict(f.denoiser.context,
+                                    &(md_image_query){.x = x, .time = time, .label = label, .B = 2},
+                                    out, &err),
+                 MDLM_USAGE, "class 4 is not one of this model: expected 0 to 3");
     label[1] = -2;
-    assert_fails(f.denoiser.predict(f.denoiser.context, x, time, label, 2, out, &err), MDLM_USAGE,
-                 "class -2");
+    assert_fails(f.denoiser.predict(f.denoiser.context,
+                                    &(md_image_query){.x = x, .time = time, .label = label, .B = 2},
+                                    out, &err),
+                 MDLM_USAGE, "class -2");
     fixture_release(&f);
     md_image_config none = unet;
     none.classes = 0;
     fixture_init(&f, &none, NULL, 1);
-    assert_fails(f.denoiser.predict(f.denoiser.context, x, time, label, 1, out, &err), MDLM_USAGE,
-                 "trained without classes");
+    assert_fails(f.denoiser.predict(f.denoiser.context,
+                                    &(md_image_query){.x = x, .time = time, .label = label, .B = 1},
+                                    out, &err),
+                 MDLM_USAGE, "trained without classes");
     fixture_release(&f);
 }
 END_TEST

@@ -87,8 +87,12 @@ START_TEST(a_run_is_its_rule_for_every_number) {
 END_TEST
 
 /* diffusers' model without a network: x t / (t + 1). */
-static mdlm_status toy_predict(void *context, const float *x, const double *time,
-                               const int32_t *label, int B, float *out, mdlm_error *err) {
+static mdlm_status toy_predict(void *context, const md_image_query *q, float *out,
+                               mdlm_error *err) {
+    const float *x = q->x;
+    const double *time = q->time;
+    const int32_t *label = q->label;
+    const int B = q->B;
     const int size = *(const int *)context;
     (void)label, (void)err;
     for (int b = 0; b < B; b++)

@@ -56,11 +56,11 @@ static const char *spelled(const md_corpus *corpus, md_part part, int64_t i) {
 
 START_TEST(both_forms_are_prompt_and_answer) {
     save("a.jsonl", "{\"prompt\": \"2 + 3?\", \"response\": \"5\", \"id\": 7}\n\n"
-                     "{\"messages\": [{\"role\": \"system\", \"content\": \"be brief\"},"
-                     "{\"role\": \"user\", \"content\": \"hi\"},"
-                     "{\"role\": \"assistant\", \"content\": \"hello\"},"
-                     "{\"role\": \"user\", \"content\": \"bye\"},"
-                     "{\"role\": \"assistant\", \"content\": \"so long\"}]}");
+                    "{\"messages\": [{\"role\": \"system\", \"content\": \"be brief\"},"
+                    "{\"role\": \"user\", \"content\": \"hi\"},"
+                    "{\"role\": \"assistant\", \"content\": \"hello\"},"
+                    "{\"role\": \"user\", \"content\": \"bye\"},"
+                    "{\"role\": \"assistant\", \"content\": \"so long\"}]}");
     assert_ok(pack("a.jsonl", 0));
     md_corpus *corpus = open_packed();
     ck_assert_int_eq(md_pairs_count(corpus, MD_PART_TRAIN), 2);
