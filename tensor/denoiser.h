@@ -2,7 +2,8 @@
  *
  * A sampler or a likelihood estimate asks a denoiser; a transformer or a U-Net, a table of
  * conditionals in a test, or guidance around another denoiser answers. So model/ and diffusion/
- * never include each other.
+ * never include each other. Whoever needs to know what an image shows (guidance, evaluation) asks a
+ * classifier in the same way.
  */
 #ifndef MD_TENSOR_DENOISER_H
 #define MD_TENSOR_DENOISER_H
@@ -84,5 +85,27 @@ typedef struct md_image_denoiser {
      * images. */
     mdlm_status (*predict)(void *context, const md_image_query *query, float *out, mdlm_error *err);
 } md_image_denoiser;
+
+/* What a classifier is wanted to say of the images of a query; NULL: not wanted. Overwritten. */
+typedef struct md_image_verdict {
+    float *log_p;    /* [B, classes] ln p(class | x, time) */
+    float *features; /* [B, features] the layer before the last: what images are compared by */
+    float *gradient; /* [B, Y, X, C] of ln p(label | x, time) by query->x (a chain rule away from
+                        the noisy image where that is scaled); 0 where the label is -1 */
+} md_image_verdict;
+
+/* Says which class an image shows. */
+typedef struct md_image_classifier {
+    void *context;
+    md_image_shape shape;
+    int classes;  /* >= 1 */
+    int features; /* >= 1 */
+    bool noisy; /* it has learned from noisy images, and query->time says how noisy these are; else
+                   it is for clean ones, and the time is not read (may be NULL) */
+    /* query->label (for the gradient alone, else not read) is below classes, or -1: MDLM_USAGE.
+     * What is said of an image must not depend on B or on the other images. */
+    mdlm_status (*classify)(void *context, const md_image_query *query, const md_image_verdict *out,
+                            mdlm_error *err);
+} md_image_classifier;
 
 #endif
