@@ -8,14 +8,10 @@
 #include "cli/eta.h"
 #include "cli/film.h"
 #include "cli/image_files.h"
-#include "cli/image_model.h"
+#include "cli/image_sampling.h"
 #include "cli/output.h"
 #include "cli/preview.h"
 #include "cli/signals.h"
-#include "sampler/image_guide.h"
-#include "sampler/image_rule.h"
-#include "train/image_data.h"
-#include "train/run_folder.h"
 
 enum { AT_ONCE = 64 }; /* images in a run of the sampler; an image does not depend on the others */
 
@@ -24,8 +20,6 @@ enum { AT_ONCE = 64 }; /* images in a run of the sampler; an image does not depe
     X(TEXT, out, "samples.png", 0, 0, \
       "PNG file with all images in a grid; a folder, or a name that ends with '/': a file an " \
       "image") \
-    X(TEXT, class, "", 0, 0, \
-      "classes in turn, by name or number, as in circle,3; all; none; all of them if not given") \
     X(INT, first_index, 0, 0, 4000000000, \
       "number of the first image: an image depends on seed and number") \
     X(INT, columns, 0, 1, 1000, "images in a row of the grid; near-square if not given") \
@@ -34,46 +28,20 @@ enum { AT_ONCE = 64 }; /* images in a run of the sampler; an image does not depe
       "folder for pictures of the denoising of the first images: moments, an animation, a strip") \
     X(FLAG, show, false, 0, 0, "show the images on stdout even off a terminal")
 
-#define IMAGE_SAMPLING_OPTIONS(X) \
-    X(CHOICE, sampler, "auto", 0, 0, \
-      "auto|ddpm|ddim|dpm++=dpm=dpmpp_2m|heun|euler: ancestral; with as much noise as --eta " \
-      "says; " \
-      "second order with one evaluation a step; with two; first order; auto: ddpm, heun for " \
-      "flows, ddim with --eta") \
-    X(INT, steps, 0, 1, 100000, \
-      "noise levels visited; ddpm 250, ddim and euler 50, dpm++ 25, heun 18 if not given") \
-    X(CHOICE, spacing, "auto", 0, 0, \
-      "auto|leading|linspace|trailing|karras: which levels; auto: trailing, but karras for heun, " \
-      "euler and variance-exploding models") \
-    X(REAL, eta, 0, 0, 1, "ddim: 0 without noise .. 1 as much as ddpm with --variance small") \
-    X(CHOICE, variance, "auto", 0, 0, \
-      "auto|small=fixed_small|large=fixed_large|learned=learned_range: of ddpm's noise; auto: " \
-      "what the model was trained with") \
-    X(CHOICE, clip_x0, "static", 0, 0, \
-      "static=on=true|dynamic|none=off=false: the estimate of the image into [-1, 1]; by its " \
-      ".995 quantile (for high guidance scales); as it is") \
-    X(REAL, guidance_scale, 1, 0, 100, "how much more the class counts; 1: off")
-
 typedef struct image_options {
+    md_cli_image_sampling sampling; /* first, so that its table fits */
     IMAGE_OPTIONS(MD_OPTION_FIELD)
-    IMAGE_SAMPLING_OPTIONS(MD_OPTION_FIELD)
 } image_options;
 
 #define MD_OPTION_STRUCT image_options
 static const md_option table[] = {IMAGE_OPTIONS(MD_OPTION_ROW){0}};
-static const md_option sampling_table[] = {IMAGE_SAMPLING_OPTIONS(MD_OPTION_ROW){0}};
 #undef MD_OPTION_STRUCT
 
 typedef struct job {
     md_cli *cli;
     const image_options *opt;
     md_cli_image_model model;
-    md_gaussian process; /* the model's, with the variance asked for; owns nothing */
-    md_image_sampler_options sampling;
-    md_image_guide guide;
-    md_image_denoiser denoiser;
-    int32_t *classes; /* taken in turn */
-    int class_count;
+    md_cli_image_sampler sampler;
     float *x;       /* [AT_ONCE, Y, X, C] */
     int32_t *label; /* [AT_ONCE] */
     md_image_files files;
@@ -84,72 +52,12 @@ typedef struct job {
     mdlm_error error;
 } job;
 
-/* --- options ---------------------------------------------------------------------------------- */
+/* --- before the work -------------------------------------------------------------------------- */
 
 static mdlm_status refuse_idle(const job *j, mdlm_error *err) {
-    static const char *const ddim[] = {"eta", NULL}, *const ddpm[] = {"variance", NULL};
     static const char *const grid[] = {"columns", NULL};
-    const md_options *o = j->cli->options;
-    if (j->sampling.rule != &md_image_rule_ddim)
-        MD_TRY(md_options_refuse(o, ddim, "--sampler ddim", err));
-    if (j->sampling.rule != &md_image_rule_ddpm)
-        MD_TRY(md_options_refuse(o, ddpm, "--sampler ddpm", err));
-    if (md_image_files_folder(j->opt->out))
-        MD_TRY(md_options_refuse(o, grid, "a grid, not for a folder", err));
-    return MDLM_OK;
-}
-
-static const md_image_rule *choose_rule(const job *j) {
-    const char *name = j->opt->sampler;
-    if (strcmp(name, "auto") != 0) return md_image_rule_find(name);
-    if (md_options_origin(j->cli->options, "eta") != MD_ORIGIN_DEFAULT) return &md_image_rule_ddim;
-    const bool flow = j->model.setup.process.opt.process == MD_PROCESS_FLOW;
-    return flow ? &md_image_rule_heun : &md_image_rule_ddpm;
-}
-
-static void settle_sampling(job *j) {
-    const image_options *opt = j->opt;
-    md_image_sampler_options *s = &j->sampling;
-    j->process = j->model.setup.process;
-    const int variance = md_name_value(md_variance_names, opt->variance);
-    const int spacing = md_name_value(md_spacing_names, opt->spacing);
-    if (variance >= 0) j->process.opt.variance = (md_variance_kind)variance;
-    *s = md_image_sampler_defaults(choose_rule(j), &j->process);
-    if (spacing >= 0) s->spacing = (md_spacing_kind)spacing;
-    if (opt->steps > 0) s->steps = (int)opt->steps;
-    s->eta = opt->eta;
-    s->clip.on = strcmp(opt->clip_x0, "none") != 0;
-    if (strcmp(opt->clip_x0, "dynamic") == 0) s->clip.quantile = 0.995;
-    s->seed = (uint64_t)j->cli->common.seed;
-    s->pool = j->model.pool;
-}
-
-/* Classes, and guidance to them. */
-static mdlm_status settle_classes(job *j, mdlm_error *err) {
-    const md_image_setup *setup = &j->model.setup;
-    const char *text = j->opt->class;
-    bool any = false;
-    if (!*text) text = setup->config.classes > 0 ? "all" : "none";
-    MD_TRY(md_cli_classes_parse(setup, text, &j->classes, &j->class_count, err));
-    for (int i = 0; i < j->class_count; i++) any = any || j->classes[i] >= 0;
-    if (j->opt->guidance_scale != 1 && setup->config.classes > 0 && !any)
-        return md_fail(err, MDLM_USAGE, "--guidance-scale is for images of a class: see --class");
-    MD_TRY(md_image_guide_init(&j->guide, &j->model.denoiser, j->opt->guidance_scale, err));
-    j->denoiser = md_image_guide_denoiser(&j->guide);
-    return MDLM_OK;
-}
-
-/* Images of no class, alone or to be guided away from, are what a share of the training was for. */
-static void warn_of_none(const job *j) {
-    md_image_record record = {0};
-    bool none = j->opt->guidance_scale != 1;
-    for (int i = 0; i < j->class_count; i++) none = none || j->classes[i] < 0;
-    if (none && j->model.setup.config.classes > 0 && md_run_exists(j->cli->model) &&
-        md_image_record_load(j->cli->model, &record, NULL) == MDLM_OK && record.set.class_drop == 0)
-        md_cli_note(j->cli,
-                    "note: with --class-drop 0 the model has not learned what images of no class "
-                    "look like: guidance and --class none may lead astray");
-    md_image_record_release(&record);
+    if (!md_image_files_folder(j->opt->out)) return MDLM_OK;
+    return md_options_refuse(j->cli->options, grid, "a grid, not for a folder", err);
 }
 
 static int at_once(const job *j) {
@@ -163,26 +71,24 @@ static mdlm_status open_files(job *j, mdlm_error *err) {
     const size_t size = (size_t)s.Y * (size_t)s.X * (size_t)s.C;
     if (!(j->x = md_alloc((size_t)at_once(j), size * sizeof *j->x, err))) return MDLM_RUNTIME;
     if (!(j->label = md_alloc(AT_ONCE, sizeof *j->label, err))) return MDLM_RUNTIME;
-    if (*j->opt->frames) MD_TRY(md_film_check(grid, at_once(j), j->sampling.steps, err));
+    if (*j->opt->frames) MD_TRY(md_film_check(grid, at_once(j), j->sampler.options.steps, err));
     MD_TRY(md_image_files_open(&j->files, j->opt->out, grid, j->opt->num_samples, err));
     j->files.first = j->opt->first_index;
     if (*j->opt->frames) MD_TRY(md_film_open(j->opt->frames, grid, at_once(j), &j->film, err));
     return MDLM_OK;
 }
 
-static void announce(const job *j) {
-    const md_cli *cli = j->cli;
+static mdlm_status announce(const job *j, mdlm_error *err) {
     const md_image_shape s = j->model.setup.config.shape;
-    md_cli_note(cli,
-                "%s: %lld images %dx%d%s, sampler %s%s, steps %d%s, spacing %s%s, clip-x0 %s%s, "
-                "guidance scale %g%s, seed %lld%s",
-                cli->model, (long long)j->opt->num_samples, s.X, s.Y,
-                md_cli_defaulted(cli, "num_samples"), j->sampling.rule->name,
-                md_cli_defaulted(cli, "sampler"), j->sampling.steps, md_cli_defaulted(cli, "steps"),
-                md_spacing_names[j->sampling.spacing], md_cli_defaulted(cli, "spacing"),
-                j->opt->clip_x0, md_cli_defaulted(cli, "clip_x0"), j->opt->guidance_scale,
-                md_cli_defaulted(cli, "guidance_scale"), (long long)cli->common.seed,
-                md_cli_defaulted(cli, "seed"));
+    md_buffer how = {0};
+    mdlm_status status =
+        md_cli_image_sampler_describe(j->cli, &j->opt->sampling, &j->sampler, &how, err);
+    if (status == MDLM_OK)
+        md_cli_note(j->cli, "%s: %lld images %dx%d%s, %s", j->cli->model,
+                    (long long)j->opt->num_samples, s.X, s.Y,
+                    md_cli_defaulted(j->cli, "num_samples"), how.data);
+    md_buffer_release(&how);
+    return status;
 }
 
 /* --- sampling --------------------------------------------------------------------------------- */
@@ -234,17 +140,17 @@ static mdlm_status keep(job *j, int64_t first, int count, const md_sampler_work 
 
 /* Cancelled images are what the network last took them for, and kept. */
 static mdlm_status sample(job *j, int64_t first, int count, mdlm_error *err) {
-    md_image_sampler_options opt = j->sampling;
+    const md_cli_image_sampler *s = &j->sampler;
+    md_image_sampler_options opt = s->options;
     md_image_batch batch = {.x = j->x, .label = j->label, .samples = count};
     md_sampler_work work;
     opt.first_index = j->opt->first_index + first;
     opt.on_step = on_step;
     opt.user = j;
     j->done = first;
-    for (int i = 0; i < count; i++)
-        j->label[i] = j->classes[(opt.first_index + i) % j->class_count];
+    md_cli_image_sampler_labels(s, opt.first_index, count, j->label);
     const double start = md_now();
-    mdlm_status status = md_image_sampler_run(&j->denoiser, &j->process, &opt, &batch, &work, err);
+    mdlm_status status = md_image_sampler_run(&s->denoiser, &s->process, &opt, &batch, &work, err);
     if (status == MDLM_CANCELLED && j->status != MDLM_OK)
         return md_fail(err, j->status, "%s", j->error.message);
     if (status != MDLM_OK && status != MDLM_CANCELLED) return status;
@@ -296,14 +202,12 @@ static mdlm_status finish(job *j, double seconds, mdlm_error *err) {
 static mdlm_status work(job *j, mdlm_error *err) {
     const double start = md_now();
     MD_TRY(md_cli_image_load(j->cli, &j->model, err));
-    settle_sampling(j);
+    MD_TRY(md_cli_image_sampler_init(j->cli, &j->opt->sampling, &j->model, &j->sampler, err));
     MD_TRY(refuse_idle(j, err));
-    MD_TRY(settle_classes(j, err));
-    MD_TRY(md_image_sampler_check(&j->denoiser, &j->process, &j->sampling, err));
     MD_TRY(open_files(j, err));
     md_cli_signals_catch();
-    announce(j);
-    warn_of_none(j);
+    MD_TRY(announce(j, err));
+    md_cli_image_sampler_warn(j->cli, &j->sampler);
     mdlm_status status = sample_all(j, err);
     if (status != MDLM_OK && status != MDLM_CANCELLED) return status;
     mdlm_status finished = finish(j, md_now() - start, err);
@@ -315,16 +219,15 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
     mdlm_status status = work(&j, err);
     md_film_free(j.film);
     md_image_files_release(&j.files);
-    md_image_guide_release(&j.guide);
+    md_cli_image_sampler_release(&j.sampler);
     md_cli_image_release(&j.model);
-    md_free(j.classes);
     md_free(j.label);
     md_free(j.x);
     return status;
 }
 
 static const md_cli_section sections[] = {
-    {"Images", table}, {"Sampling", sampling_table}, {NULL, NULL}};
+    {"Images", table}, {"Sampling", md_cli_image_sampling_table}, {NULL, NULL}};
 
 static const md_option_alias aliases[] = {
     {"-n", "num_samples"}, {"-o", "out"}, {"--cfg-scale", "guidance_scale"}, {NULL, NULL}};

@@ -1,0 +1,109 @@
+/* cli/image_sampling.c: see image_sampling.h. */
+#include "cli/image_sampling.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "sampler/image_rule.h"
+#include "train/image_data.h"
+#include "train/run_folder.h"
+
+#define MD_OPTION_STRUCT md_cli_image_sampling
+const md_option md_cli_image_sampling_table[] = {MD_CLI_IMAGE_SAMPLING_OPTIONS(MD_OPTION_ROW){0}};
+#undef MD_OPTION_STRUCT
+
+static mdlm_status refuse_idle(const md_cli *cli, const md_image_rule *rule, mdlm_error *err) {
+    static const char *const ddim[] = {"eta", NULL}, *const ddpm[] = {"variance", NULL};
+    if (rule != &md_image_rule_ddim)
+        MD_TRY(md_options_refuse(cli->options, ddim, "--sampler ddim", err));
+    if (rule != &md_image_rule_ddpm)
+        MD_TRY(md_options_refuse(cli->options, ddpm, "--sampler ddpm", err));
+    return MDLM_OK;
+}
+
+static const md_image_rule *choose_rule(const md_cli *cli, const char *name,
+                                        md_process_kind process) {
+    if (strcmp(name, "auto") != 0) return md_image_rule_find(name);
+    if (md_options_origin(cli->options, "eta") != MD_ORIGIN_DEFAULT) return &md_image_rule_ddim;
+    return process == MD_PROCESS_FLOW ? &md_image_rule_heun : &md_image_rule_ddpm;
+}
+
+static void settle_sampling(const md_cli *cli, const md_cli_image_sampling *opt,
+                            const md_cli_image_model *model, md_cli_image_sampler *s) {
+    md_image_sampler_options *o = &s->options;
+    const int variance = md_name_value(md_variance_names, opt->variance);
+    const int spacing = md_name_value(md_spacing_names, opt->spacing);
+    s->process = model->setup.process;
+    if (variance >= 0) s->process.opt.variance = (md_variance_kind)variance;
+    *o = md_image_sampler_defaults(choose_rule(cli, opt->sampler, s->process.opt.process),
+                                   &s->process);
+    if (spacing >= 0) o->spacing = (md_spacing_kind)spacing;
+    if (opt->steps > 0) o->steps = (int)opt->steps;
+    o->eta = opt->eta;
+    o->clip.on = strcmp(opt->clip_x0, "none") != 0;
+    if (strcmp(opt->clip_x0, "dynamic") == 0) o->clip.quantile = 0.995;
+    o->seed = (uint64_t)cli->common.seed;
+    o->pool = model->pool;
+}
+
+/* Classes, and guidance to them. */
+static mdlm_status settle_classes(const md_cli_image_sampling *opt, md_cli_image_model *model,
+                                  md_cli_image_sampler *s, mdlm_error *err) {
+    const md_image_setup *setup = &model->setup;
+    const char *text = opt->class;
+    bool any = false;
+    if (!*text) text = setup->config.classes > 0 ? "all" : "none";
+    MD_TRY(md_cli_classes_parse(setup, text, &s->classes, &s->class_count, err));
+    for (int i = 0; i < s->class_count; i++) any = any || s->classes[i] >= 0;
+    if (opt->guidance_scale != 1 && setup->config.classes > 0 && !any)
+        return md_fail(err, MDLM_USAGE, "--guidance-scale is for images of a class: see --class");
+    MD_TRY(md_image_guide_init(&s->guide, &model->denoiser, opt->guidance_scale, err));
+    s->denoiser = md_image_guide_denoiser(&s->guide);
+    return MDLM_OK;
+}
+
+mdlm_status md_cli_image_sampler_init(const md_cli *cli, const md_cli_image_sampling *opt,
+                                      md_cli_image_model *model, md_cli_image_sampler *s,
+                                      mdlm_error *err) {
+    settle_sampling(cli, opt, model, s);
+    MD_TRY(refuse_idle(cli, s->options.rule, err));
+    MD_TRY(settle_classes(opt, model, s, err));
+    return md_image_sampler_check(&s->denoiser, &s->process, &s->options, err);
+}
+
+void md_cli_image_sampler_release(md_cli_image_sampler *s) {
+    md_image_guide_release(&s->guide);
+    md_free(s->classes);
+    *s = (md_cli_image_sampler){0};
+}
+
+void md_cli_image_sampler_labels(const md_cli_image_sampler *s, int64_t first, int count,
+                                 int32_t *label) {
+    for (int i = 0; i < count; i++) label[i] = s->classes[(first + i) % s->class_count];
+}
+
+mdlm_status md_cli_image_sampler_describe(const md_cli *cli, const md_cli_image_sampling *opt,
+                                          const md_cli_image_sampler *s, md_buffer *out,
+                                          mdlm_error *err) {
+    return md_buffer_printf(
+        out, err,
+        "sampler %s%s, steps %d%s, spacing %s%s, clip-x0 %s%s, guidance scale %g%s, seed %lld%s",
+        s->options.rule->name, md_cli_defaulted(cli, "sampler"), s->options.steps,
+        md_cli_defaulted(cli, "steps"), md_spacing_names[s->options.spacing],
+        md_cli_defaulted(cli, "spacing"), opt->clip_x0, md_cli_defaulted(cli, "clip_x0"),
+        opt->guidance_scale, md_cli_defaulted(cli, "guidance_scale"), (long long)cli->common.seed,
+        md_cli_defaulted(cli, "seed"));
+}
+
+/* Images of no class, alone or to be guided away from, are what a share of the training was for. */
+void md_cli_image_sampler_warn(const md_cli *cli, const md_cli_image_sampler *s) {
+    md_image_record record = {0};
+    bool none = s->guide.scale != 1;
+    for (int i = 0; i < s->class_count; i++) none = none || s->classes[i] < 0;
+    if (none && s->denoiser.classes > 0 && md_run_exists(cli->model) &&
+        md_image_record_load(cli->model, &record, NULL) == MDLM_OK && record.set.class_drop == 0)
+        md_cli_note(cli,
+                    "note: with --class-drop 0 the model has not learned what images of no class "
+                    "look like: guidance and --class none may lead astray");
+    md_image_record_release(&record);
+}
