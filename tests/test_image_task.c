@@ -411,6 +411,10 @@ START_TEST(what_is_left_open_suits_the_process) {
         md_times_kind times;
         md_beta_schedule schedule;
     } cases[] = {
+        {"auto", "auto", MD_PREDICTS_IMAGE, MD_LOSS_V, MD_VARIANCE_SMALL, MD_TIMES_LOGIT_NORMAL,
+         MD_BETA_COSINE},
+        {"auto", "vlb", MD_PREDICTS_NOISE, MD_LOSS_VLB, MD_VARIANCE_LEARNED, MD_TIMES_LOSS_AWARE,
+         MD_BETA_LEARNED},
         {"vp", "auto", MD_PREDICTS_IMAGE, MD_LOSS_MIN_SNR, MD_VARIANCE_SMALL, MD_TIMES_UNIFORM,
          MD_BETA_COSINE},
         {"vp", "simple", MD_PREDICTS_NOISE, MD_LOSS_SIMPLE, MD_VARIANCE_SMALL, MD_TIMES_UNIFORM,

@@ -16,8 +16,16 @@ static void choose_word(md_options *o, const char *name, const char **value, con
     if (o) md_options_chosen(o, name);
 }
 
-/* The image itself learns fastest, weighted by level: flows by their own weights, others by
- * min(SNR, 5). A chain that ends in noise alone has no weight there, and says v. */
+/* Flows draw better after little training than chains do; what only chains have asks for one. */
+static const char *usual_process(const md_image_settings *s) {
+    const bool chain = strcmp(s->noise_schedule, "auto") || s->zero_snr ||
+                       !strcmp(s->prediction, "eps") || !strcmp(s->variance, "learned") ||
+                       (strcmp(s->loss, "auto") && strcmp(s->loss, "v"));
+    return chain ? "vp" : "flow";
+}
+
+/* Of chains, too, the image itself learns fastest, weighted by min(SNR, 5). One that ends in noise
+ * alone has no weight there, and says v. */
 static const char *usual_loss(const md_image_settings *s) {
     const bool open = !strcmp(s->prediction, "auto") || !strcmp(s->prediction, "x0");
     if (!strcmp(s->process, "flow")) return "v";
@@ -31,6 +39,7 @@ static const char *usual_prediction(const md_image_settings *s) {
 }
 
 static void choose_aim(md_image_settings *s, md_options *o) {
+    choose_word(o, "process", &s->process, usual_process(s));
     const bool vp = !strcmp(s->process, "vp"), flow = !strcmp(s->process, "flow");
     choose_word(o, "loss", &s->loss, usual_loss(s));
     choose_word(o, "prediction", &s->prediction, usual_prediction(s));
