@@ -37,9 +37,8 @@ enum { AT_ONCE = 64 }; /* images in a run of the sampler; an image does not depe
 #define IMAGE_SAMPLING_OPTIONS(X) \
     X(CHOICE, sampler, "auto", 0, 0, \
       "auto|ddpm|ddim|dpm++=dpm=dpmpp_2m|heun|euler: ancestral; with as much noise as --eta " \
-      "says; " \
-      "second order with one evaluation a step; with two; first order; auto: ddpm, heun for " \
-      "flows, ddim with --eta") \
+      "says; second order with one evaluation a step; with two; first order; auto: ddpm, or " \
+      "ddim with --eta") \
     X(INT, steps, 0, 1, 100000, \
       "noise levels visited; ddpm 250, ddim and euler 50, dpm++ 25, heun 18 if not given") \
     X(CHOICE, spacing, "auto", 0, 0, \
@@ -102,9 +101,8 @@ static mdlm_status refuse_idle(const job *j, mdlm_error *err) {
 static const md_image_rule *choose_rule(const job *j) {
     const char *name = j->opt->sampler;
     if (strcmp(name, "auto") != 0) return md_image_rule_find(name);
-    if (md_options_origin(j->cli->options, "eta") != MD_ORIGIN_DEFAULT) return &md_image_rule_ddim;
-    const bool flow = j->model.setup.process.opt.process == MD_PROCESS_FLOW;
-    return flow ? &md_image_rule_heun : &md_image_rule_ddpm;
+    const bool eta = md_options_origin(j->cli->options, "eta") != MD_ORIGIN_DEFAULT;
+    return eta ? &md_image_rule_ddim : &md_image_rule_ddpm;
 }
 
 static void settle_sampling(job *j) {
