@@ -47,9 +47,9 @@ judge() {
     "$(number stderr_data "$work/eval")"
 }
 
-# seconds NAME TOKENS: of writing a text, the median of five
+# seconds NAME TOKENS: of writing a text, the median of fifteen
 seconds() {
-  for index in 0 1 2 3 4; do
+  for index in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do
     "$mdlm" generate -m "$runs/$1" -n "$2" --first-index "$index" --threads "$threads" --json \
       --quiet >"$work/text"
     number seconds "$work/text"

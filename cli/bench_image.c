@@ -46,7 +46,7 @@ static mdlm_status prepare_task(trainer *t, mdlm_error *err) {
     MD_TRY(md_images_noise((md_images_shape){s.Y, s.X, s.C}, b->batch, b->seed, &t->images, err));
     t->setup.config = *b->image;
     MD_TRY(md_gaussian_init(&t->setup.process, &process, err));
-    MD_TRY(md_times_init(&t->times, MD_TIMES_UNIFORM, timesteps, err));
+    MD_TRY(md_times_init(&t->times, MD_TIMES_UNIFORM, &t->setup.process, err));
     t->image = (md_image_task){.model = t->model,
                                .setup = &t->setup,
                                .times = &t->times,

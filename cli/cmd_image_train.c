@@ -55,8 +55,9 @@ const md_command md_cmd_image_train = {
         "  mdlm image-train --time 10m                    for ten minutes\n"
         "  mdlm image-train train-images-idx3-ubyte.gz    digits as MNIST comes\n"
         "  mdlm image-train t10k-images-idx3-ubyte.gz --range 0:9000 --loss vlb\n"
+        "  mdlm image-train --process vp                  a chain (DDPM) in place of a flow\n"
         "  mdlm image-train photos/ --image-size 64       folders of PNG and JPEG, one a class\n"
-        "  mdlm image-train --backbone dit --process flow a transformer, straight flows\n"
+        "  mdlm image-train --backbone dit                a transformer on patches\n"
         "  mdlm image-train --resume                      go on after Ctrl-C\n",
     .notes = "DATA is an IDX file (.gz too), a folder of PNG and JPEG pictures whose sub-folders "
              "are\nclasses, CIFAR-10's binary files, or `shapes` (the default). Ctrl-C saves the "

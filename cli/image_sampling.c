@@ -21,11 +21,10 @@ static mdlm_status refuse_idle(const md_cli *cli, const md_image_rule *rule, mdl
     return MDLM_OK;
 }
 
-static const md_image_rule *choose_rule(const md_cli *cli, const char *name,
-                                        md_process_kind process) {
+static const md_image_rule *choose_rule(const md_cli *cli, const char *name) {
     if (strcmp(name, "auto") != 0) return md_image_rule_find(name);
-    if (md_options_origin(cli->options, "eta") != MD_ORIGIN_DEFAULT) return &md_image_rule_ddim;
-    return process == MD_PROCESS_FLOW ? &md_image_rule_heun : &md_image_rule_ddpm;
+    const bool eta = md_options_origin(cli->options, "eta") != MD_ORIGIN_DEFAULT;
+    return eta ? &md_image_rule_ddim : &md_image_rule_ddpm;
 }
 
 static void settle_sampling(const md_cli *cli, const md_cli_image_sampling *opt,
@@ -35,8 +34,7 @@ static void settle_sampling(const md_cli *cli, const md_cli_image_sampling *opt,
     const int spacing = md_name_value(md_spacing_names, opt->spacing);
     s->process = model->setup.process;
     if (variance >= 0) s->process.opt.variance = (md_variance_kind)variance;
-    *o = md_image_sampler_defaults(choose_rule(cli, opt->sampler, s->process.opt.process),
-                                   &s->process);
+    *o = md_image_sampler_defaults(choose_rule(cli, opt->sampler), &s->process);
     if (spacing >= 0) o->spacing = (md_spacing_kind)spacing;
     if (opt->steps > 0) o->steps = (int)opt->steps;
     o->eta = opt->eta;

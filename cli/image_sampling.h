@@ -28,9 +28,8 @@
       "classes in turn, by name or number, as in circle,3; all; none; all of them if not given") \
     X(CHOICE, sampler, "auto", 0, 0, \
       "auto|ddpm|ddim|dpm++=dpm=dpmpp_2m|heun|euler: ancestral; with as much noise as --eta " \
-      "says; " \
-      "second order with one evaluation a step; with two; first order; auto: ddpm, heun for " \
-      "flows, ddim with --eta") \
+      "says; second order with one evaluation a step; with two; first order; auto: ddpm, or " \
+      "ddim with --eta") \
     X(INT, steps, 0, 1, 100000, \
       "noise levels visited; ddpm 250, ddim and euler 50, dpm++ 25, heun 18 if not given") \
     X(CHOICE, spacing, "auto", 0, 0, \

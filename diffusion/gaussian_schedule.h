@@ -21,8 +21,8 @@
  * The network is told lambda itself, 1000 (MOST - lambda) / (MOST - LEAST), so that what it has
  * learned stays true when levels move.
  *
- * Draws in training are then best uniform (gaussian_times.h): the levels themselves see to the
- * rest.
+ * Draws in training may then be uniform: the levels themselves see to the rest. Loss-aware ones
+ * (gaussian_times.h), which image-train takes, follow what the curve has not learned yet.
  *
  * The ends are fixed: at lambda = 12 the noise is .0025, a third of the step between two of the 256
  * values of a pixel; at -10 the prior term is below 1e-4 bits.

@@ -20,12 +20,14 @@ static void fill_uniform(md_times *t) {
     for (int i = 0; i < t->T; i++) t->sum[i] = (i + 1.0) / t->T;
 }
 
-/* Level i stands for noise from i/T to (i+1)/T. */
-static void fill_logit_normal(md_times *t) {
+/* A level stands for what lies between it and the one with less noise; lambda = 2 ln(signal/noise).
+ */
+static void fill_logit_normal(md_times *t, const double *lambda) {
     for (int i = 0; i < t->T; i++) {
-        double z = (log((i + 1.0) / (t->T - 1.0 - i)) - logit_mean) / logit_deviation;
-        t->sum[i] = erfc(-z * M_SQRT1_2) / 2; /* 1 at the last, where z is infinite */
+        double z = (-lambda[i] / 2 - logit_mean) / logit_deviation;
+        t->sum[i] = erfc(-z * M_SQRT1_2) / 2;
     }
+    t->sum[t->T - 1] = 1;
 }
 
 static double root_mean_square(const double *row) {
@@ -49,7 +51,8 @@ static void fill_loss_aware(md_times *t) {
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-mdlm_status md_times_init(md_times *t, md_times_kind kind, int T, mdlm_error *err) {
+mdlm_status md_times_init(md_times *t, md_times_kind kind, const md_gaussian *p, mdlm_error *err) {
+    const int T = p->T;
     MD_BUG_IF(T < MD_LEAST_TIMESTEPS || T > MD_MOST_TIMESTEPS);
     md_times made = {.kind = kind, .T = T, .unknown = T};
     made.sum = md_alloc((size_t)T, sizeof *made.sum, err);
@@ -59,7 +62,7 @@ mdlm_status md_times_init(md_times *t, md_times_kind kind, int T, mdlm_error *er
         return MDLM_RUNTIME;
     }
     if (kind == MD_TIMES_LOGIT_NORMAL)
-        fill_logit_normal(&made);
+        fill_logit_normal(&made, p->lambda);
     else
         fill_uniform(&made);
     *t = made;

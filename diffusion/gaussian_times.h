@@ -1,7 +1,7 @@
 /* diffusion/gaussian_times.h: which noise levels a training step sees.
  *
  *     md_times times = {0};
- *     MD_TRY(md_times_init(&times, MD_TIMES_LOSS_AWARE, T, err));
+ *     MD_TRY(md_times_init(&times, MD_TIMES_LOSS_AWARE, &p, err));
  *     md_time_draw draw = md_times_draw(&times, rng, b, B);        of image b of a batch of B
  *     ... loss at level draw.index, counted draw.weight times ...
  *     MD_TRY(md_times_observe(&times, index, value, B)) ...        after the step, in their order
@@ -17,8 +17,9 @@
  *                  each level has been seen 10 times, and 1/T before (Improved DDPM eq. 18): the
  *                  density of least variance. weight = 1/(T p), so that the mean stays that of
  *                  uniform draws. For the loss vlb, whose size varies much over levels
- *     logit-normal ln(noise/signal) ~ N(.8, .8^2) with flow (arXiv 2511.13720): more levels in the
- *                  middle, weight 1: another objective, not a better estimate
+ *     logit-normal ln(noise/signal) ~ N(.8, .8^2), of the levels where they lie at first: arXiv
+ *                  2511.13720 has it for flows, and it serves chains as well: most draws are where
+ *                  an image takes shape. weight 1: another objective, not a better estimate
  */
 #ifndef MD_DIFFUSION_GAUSSIAN_TIMES_H
 #define MD_DIFFUSION_GAUSSIAN_TIMES_H
@@ -45,7 +46,8 @@ typedef struct md_times {
     int unknown;  /* levels with fewer than MD_TIMES_PAST losses */
 } md_times;
 
-mdlm_status md_times_init(md_times *t, md_times_kind kind, int T, mdlm_error *err);
+/* p is not kept. */
+mdlm_status md_times_init(md_times *t, md_times_kind kind, const md_gaussian *p, mdlm_error *err);
 void md_times_release(md_times *t); /* accepts an empty struct */
 
 typedef struct md_time_draw {

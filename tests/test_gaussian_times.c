@@ -9,10 +9,20 @@
 
 enum { T = 200 };
 
-static md_times draws(md_times_kind kind) {
+static md_times draws_of(md_times_kind kind, md_gaussian_options opt, md_gaussian *p) {
     md_times t = {0};
     mdlm_error err;
-    assert_ok(md_times_init(&t, kind, T, &err));
+    opt.timesteps = T;
+    opt.prediction = MD_PREDICTS_IMAGE;
+    assert_ok(md_gaussian_init(p, &opt, &err));
+    assert_ok(md_times_init(&t, kind, p, &err));
+    return t;
+}
+
+static md_times draws(md_times_kind kind) {
+    md_gaussian p = {0};
+    md_times t = draws_of(kind, (md_gaussian_options){.process = MD_PROCESS_FLOW}, &p);
+    md_gaussian_release(&p);
     return t;
 }
 
@@ -197,8 +207,26 @@ START_TEST(logit_normal_draws_have_their_median_where_it_should_be) {
 }
 END_TEST
 
+START_TEST(logit_normal_draws_of_a_chain_are_those_of_its_signal_to_noise) {
+    static const double share[] = {.158655, .5, .841345};
+    static const double log_ratio[] = {0, .8, 1.6}; /* ln(noise/signal) there */
+    const int B = 20001;
+    md_gaussian p = {0};
+    md_times t =
+        draws_of(MD_TIMES_LOGIT_NORMAL, (md_gaussian_options){.schedule = MD_BETA_COSINE}, &p);
+    for (int k = 0; k < 3; k++) {
+        int i = md_times_draw(&t, step(3), (int)(share[k] * B), B).index;
+        ck_assert_double_le(-p.lambda[i - 1] / 2, log_ratio[k] + 1e-3); /* B is finite */
+        ck_assert_double_ge(-p.lambda[i] / 2, log_ratio[k] - 1e-3);
+    }
+    md_times_release(&t);
+    md_gaussian_release(&p);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("gaussian times");
+    suite_case(s, logit_normal_draws_of_a_chain_are_those_of_its_signal_to_noise);
     suite_case(s, a_batch_is_spread_evenly_over_levels);
     suite_case(s, loss_aware_draws_are_uniform_until_every_level_was_seen_ten_times);
     suite_case(s, loss_aware_probabilities_follow_the_last_ten_losses);

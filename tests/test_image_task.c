@@ -71,7 +71,7 @@ static void fixture_init(fixture *f, const variant *v) {
                           .mults = {2, {1, 1}},
                           .res_blocks = 1};
     assert_ok(md_gaussian_init(&f->setup.process, &v->process, &err));
-    assert_ok(md_times_init(&f->times, v->times, v->process.timesteps, &err));
+    assert_ok(md_times_init(&f->times, v->times, &f->setup.process, &err));
     assert_ok(md_image_model_new(&f->setup.config, true, &f->model, &err));
     md_image_model_init(f->model, 3);
     f->task = (md_image_task){.model = f->model,
@@ -411,7 +411,11 @@ START_TEST(what_is_left_open_suits_the_process) {
         md_times_kind times;
         md_beta_schedule schedule;
     } cases[] = {
-        {"vp", "auto", MD_PREDICTS_IMAGE, MD_LOSS_MIN_SNR, MD_VARIANCE_SMALL, MD_TIMES_UNIFORM,
+        {"auto", "auto", MD_PREDICTS_IMAGE, MD_LOSS_V, MD_VARIANCE_SMALL, MD_TIMES_LOGIT_NORMAL,
+         MD_BETA_COSINE},
+        {"auto", "vlb", MD_PREDICTS_NOISE, MD_LOSS_VLB, MD_VARIANCE_LEARNED, MD_TIMES_LOSS_AWARE,
+         MD_BETA_LEARNED},
+        {"vp", "auto", MD_PREDICTS_IMAGE, MD_LOSS_V, MD_VARIANCE_SMALL, MD_TIMES_LOGIT_NORMAL,
          MD_BETA_COSINE},
         {"vp", "simple", MD_PREDICTS_NOISE, MD_LOSS_SIMPLE, MD_VARIANCE_SMALL, MD_TIMES_UNIFORM,
          MD_BETA_COSINE},

@@ -178,7 +178,7 @@ static mdlm_status make_gaussian(mdlm_error *err) {
     md_bound *bound = NULL;
     MD_TRY(md_gaussian_init(
         &p, &(md_gaussian_options){.timesteps = 1000, .variance = MD_VARIANCE_LEARNED}, err));
-    mdlm_status status = md_times_init(&times, MD_TIMES_LOSS_AWARE, p.T, err);
+    mdlm_status status = md_times_init(&times, MD_TIMES_LOSS_AWARE, &p, err);
     if (status == MDLM_OK)
         status = md_bound_new(&p, &d, &(md_bound_options){.steps = 9, .batch = 400}, &bound, err);
     md_bound_free(bound);

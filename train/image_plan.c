@@ -16,13 +16,20 @@ static void choose_word(md_options *o, const char *name, const char **value, con
     if (o) md_options_chosen(o, name);
 }
 
-/* The image itself learns fastest, weighted by level: flows by their own weights, others by
- * min(SNR, 5). A chain that ends in noise alone has no weight there, and says v. */
+/* Flows draw better after little training than chains do; what only chains have asks for one. */
+static const char *usual_process(const md_image_settings *s) {
+    const bool chain = strcmp(s->noise_schedule, "auto") || s->zero_snr ||
+                       !strcmp(s->prediction, "eps") || !strcmp(s->variance, "learned") ||
+                       (strcmp(s->loss, "auto") && strcmp(s->loss, "v"));
+    return chain ? "vp" : "flow";
+}
+
+/* The image itself learns fastest, weighted as velocities are (arXiv 2511.13720). */
 static const char *usual_loss(const md_image_settings *s) {
     const bool open = !strcmp(s->prediction, "auto") || !strcmp(s->prediction, "x0");
     if (!strcmp(s->process, "flow")) return "v";
     if (!strcmp(s->variance, "learned")) return "hybrid";
-    return !strcmp(s->process, "vp") && !s->zero_snr && open ? "min-snr" : "simple";
+    return !strcmp(s->process, "vp") && !s->zero_snr && open ? "v" : "simple";
 }
 
 static const char *usual_prediction(const md_image_settings *s) {
@@ -31,6 +38,7 @@ static const char *usual_prediction(const md_image_settings *s) {
 }
 
 static void choose_aim(md_image_settings *s, md_options *o) {
+    choose_word(o, "process", &s->process, usual_process(s));
     const bool vp = !strcmp(s->process, "vp"), flow = !strcmp(s->process, "flow");
     choose_word(o, "loss", &s->loss, usual_loss(s));
     choose_word(o, "prediction", &s->prediction, usual_prediction(s));
@@ -38,7 +46,11 @@ static void choose_aim(md_image_settings *s, md_options *o) {
     choose_word(o, "variance", &s->variance, bound || hybrid ? "learned" : "small");
     choose_word(o, "noise_schedule", &s->noise_schedule,
                 bound && vp && !s->zero_snr ? "learned" : "cosine");
-    const char *times = bound ? "loss-aware" : flow ? "logit-normal" : "uniform";
+    const bool images = !strcmp(s->loss, "v") && !strcmp(s->prediction, "x0");
+    const bool fixed = strcmp(s->noise_schedule, "learned") != 0;
+    const char *times = bound                       ? "loss-aware"
+                        : flow || (images && fixed) ? "logit-normal"
+                                                    : "uniform";
     choose_word(o, "timestep_sampling", &s->timestep_sampling, times);
 }
 
@@ -48,8 +60,10 @@ static mdlm_status check_aim(const md_options *o, const md_image_aim *aim, mdlm_
     MD_TRY(md_gaussian_init(&trial, &aim->process, err));
     md_gaussian_release(&trial);
     MD_TRY(md_loss_check(&aim->process, aim->loss, err));
-    if (aim->times == MD_TIMES_LOGIT_NORMAL && aim->process.process != MD_PROCESS_FLOW)
-        return md_fail(err, MDLM_USAGE, "--timestep-sampling logit-normal is for --process flow");
+    if (aim->times == MD_TIMES_LOGIT_NORMAL && aim->process.schedule == MD_BETA_LEARNED)
+        return md_fail(err, MDLM_USAGE,
+                       "--timestep-sampling logit-normal is for levels that do not move: expected "
+                       "uniform or loss-aware with --noise-schedule learned");
     if (o && aim->process.process != MD_PROCESS_VP)
         MD_TRY(md_options_refuse(o, of_vp, "--process vp", err));
     return MDLM_OK;

@@ -38,9 +38,9 @@
     X(REAL, dropout, 0, 0, 0.9, "dropout in the blocks")
 
 #define MD_IMAGE_PROCESS_SETTINGS(X) \
-    X(CHOICE, process, "vp", 0, 0, \
-      "vp|ve|flow: image fades as noise rises (DDPM); noise is added; straight from noise to " \
-      "image") \
+    X(CHOICE, process, "auto", 0, 0, \
+      "auto|vp|ve|flow: image fades as noise rises (DDPM); noise is added; straight from noise " \
+      "to image; auto: flow, or vp where another option is of vp alone") \
     X(INT, timesteps, 1000, 2, 100000, "noise levels") \
     X(CHOICE, noise_schedule, "auto", 0, 0, \
       "auto|linear|cosine|scaled-linear|sigmoid|learned: where vp's levels lie; auto: cosine, or " \

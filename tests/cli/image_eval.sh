@@ -13,7 +13,7 @@ mkdir digits
 check "the images are whole" test "$(wc -c <digits/a-images-idx3-ubyte)" -eq 2576
 network="--base-channels 8 --channel-mults 1 --res-blocks 1 --batch-size 8 --quiet"
 digits=digits/a-images-idx3-ubyte
-"$mdlm" image-train $digits --labels labels --range 0:30 $network --steps 20 --timesteps 20 \
+"$mdlm" image-train $digits --labels labels --range 0:30 $network --steps 20 --process vp --timesteps 20 \
   >/dev/null || fail "image-train"
 
 field() { sed -n "s/.*\"$1\":\\([-0-9.e]*\\)[,}].*/\\1/p" "${2:-out.txt}"; }

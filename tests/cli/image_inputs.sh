@@ -113,7 +113,8 @@ spoilt 2 "--attn-res 16 is the size of no level: they halve from 8 to 8" good-im
 spoilt 2 "reaches beta = 1 with 12 timesteps" good-images-idx3 --timesteps 12 \
   --noise-schedule scaled-linear
 spoilt 2 "ends in noise alone" good-images-idx3 --process flow --prediction eps
-spoilt 2 "logit-normal is for --process flow" good-images-idx3 --timestep-sampling logit-normal
+spoilt 2 "logit-normal is for levels that do not move" good-images-idx3 --noise-schedule learned \
+  --timestep-sampling logit-normal
 spoilt 2 "zero terminal snr is for noise schedules made of betas" good-images-idx3 --zero-snr \
   --noise-schedule learned
 refuse 1 "out of memory: cannot allocate" env ASAN_OPTIONS=allocator_may_return_null=1 "$mdlm" \
