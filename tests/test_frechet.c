@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "tests/failing_memory.h"
 #include "tests/suite.h"
 
 enum { MOST = 16, ROWS = 400 };
@@ -194,6 +195,32 @@ START_TEST(what_cannot_be_measured_is_refused) {
 }
 END_TEST
 
+static mdlm_status try(const md_features *f, md_frechet_report *r, mdlm_error *err) {
+    md_frechet *frechet = NULL;
+    MD_TRY(md_frechet_new(f, NULL, &frechet, err));
+    mdlm_status status =
+        md_frechet_measure(frechet, f, &(md_frechet_options){.resamples = 3}, r, err);
+    md_frechet_free(frechet);
+    return status;
+}
+
+START_TEST(every_failing_allocation_is_an_error) {
+    mdlm_error err;
+    const float x[4 * 2] = {0, 1, 2, 3, 5, 4, 1, 1};
+    int failed = 0;
+    for (;; failed++) {
+        md_frechet_report r;
+        memory_left = failed;
+        mdlm_status status = try(&(md_features){x, 4, 2}, &r, &err);
+        const bool reached = memory_left < 0;
+        memory_left = -1;
+        if (!reached) break;
+        ck_assert_int_eq(status, MDLM_RUNTIME);
+    }
+    ck_assert_int_eq(failed, 3 + 8 + 2 + 8); /* the reference and its work space, the samples' */
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("frechet");
     suite_case(s, apart_along_the_axes_means_and_deviations_add_up);
@@ -202,5 +229,6 @@ int main(void) {
     suite_case(s, the_bootstrap_has_the_same_bits_for_any_number_of_threads);
     suite_case(s, intervals_hold_the_mean_distance_and_bias_is_what_more_images_would_take_away);
     suite_case(s, what_cannot_be_measured_is_refused);
+    suite_case(s, every_failing_allocation_is_an_error);
     return suite_run(s);
 }

@@ -13,10 +13,7 @@ static size_t image_size(const md_image_judge *j) {
 
 mdlm_status md_image_judge_init(md_image_judge *j, const md_image_classifier *classifier,
                                 int64_t capacity, mdlm_error *err) {
-    if (classifier->noisy)
-        return md_fail(err, MDLM_USAGE,
-                       "the classifier was trained on noisy images, to guide by: expected one that "
-                       "was trained on clean ones");
+    MD_BUG_IF(classifier->noisy);
     const size_t dim = (size_t)classifier->features;
     *j = (md_image_judge){.classifier = classifier, .capacity = capacity};
     j->rows = md_alloc((size_t)capacity, dim * sizeof *j->rows, err);

@@ -25,8 +25,8 @@ typedef struct md_image_judge {
     uint8_t *bytes;
 } md_image_judge;
 
-/* Room for so many images; the classifier outlives it. MDLM_USAGE when that is for noisy images:
- * what it was taught of clean ones is next to nothing. Release after a failure, too. */
+/* Room for so many images; the classifier, one of clean images (MD_BUG_IF it is not), outlives it.
+ * Release after a failure, too. */
 mdlm_status md_image_judge_init(md_image_judge *judge, const md_image_classifier *classifier,
                                 int64_t capacity, mdlm_error *err);
 void md_image_judge_release(md_image_judge *judge); /* accepts an empty struct */
