@@ -27,8 +27,10 @@ typedef enum md_stream {
     MD_STREAM_ROOM = 12,   /* room behind an answer in fine-tuning */
     MD_STREAM_FLIP = 13,   /* which images are mirrored in training */
     MD_STREAM_EVAL_NOISE = 14,
-    MD_STREAM_LABEL = 15, /* which labels the network does not see in training */
-    MD_STREAM_SPLIT = 16, /* which images are kept for validation */
+    MD_STREAM_LABEL = 15,     /* which labels the network does not see in training */
+    MD_STREAM_SPLIT = 16,     /* which images are kept for validation */
+    MD_STREAM_BOOTSTRAP = 17, /* which samples are drawn again */
+    MD_STREAM_AUGMENT = 18,   /* noise of the image that is made larger */
 } md_stream;
 
 typedef struct md_rng {

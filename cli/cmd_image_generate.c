@@ -1,7 +1,4 @@
 /* cli/cmd_image_generate.c: `mdlm image-generate`: images from noise. */
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "cli/commands.h"

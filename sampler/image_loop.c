@@ -219,9 +219,12 @@ static const float *show_network(md_image_loop *r) {
 /* One call of the network, and the move of its images. */
 static mdlm_status call(md_image_loop *r, mdlm_error *err) {
     const md_image_denoiser *d = r->denoiser;
+    const size_t each = (size_t)d->shape.Y * (size_t)d->shape.X * (size_t)d->given;
     const md_image_query query = {.x = show_network(r),
                                   .time = r->time,
                                   .label = r->batch->label ? r->batch->label + r->first : NULL,
+                                  .given =
+                                      d->given ? r->batch->given + (size_t)r->first * each : NULL,
                                   .B = r->count};
     MD_TRY(d->predict(d->context, &query, r->out, err));
     r->evaluations += r->count;
@@ -329,7 +332,7 @@ mdlm_status md_image_sampler_run(const md_image_denoiser *denoiser, const md_gau
                                  const md_image_sampler_options *opt, const md_image_batch *batch,
                                  md_sampler_work *work, mdlm_error *err) {
     md_image_loop r = loop_of(denoiser, process, opt);
-    MD_BUG_IF(batch->samples < 1);
+    MD_BUG_IF(batch->samples < 1 || (denoiser->given > 0) != (batch->given != NULL));
     r.batch = batch;
     r.calls_of = opt->batch < batch->samples ? opt->batch : batch->samples;
     mdlm_status status = sample(&r, err);

@@ -62,6 +62,7 @@ md_image_sampler_options md_image_sampler_defaults(const md_image_rule *rule,
 typedef struct md_image_batch {
     float *x;             /* [samples, Y, X, C] of the denoiser's shape: the images */
     const int32_t *label; /* [samples], below the denoiser's classes, -1: of no class; NULL: none */
+    const float *given; /* [samples, Y, X, given] as the denoiser wants; NULL where it wants none */
     int samples;
 } md_image_batch;
 

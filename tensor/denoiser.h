@@ -71,6 +71,8 @@ typedef struct md_image_query {
                              variance-exploding processes) */
     const double *time;   /* [B], what the process calls the noise level of each (md_level.time) */
     const int32_t *label; /* [B], -1: of no class; NULL: none is */
+    const float *given;   /* [B, Y, X, given] what the network is shown beside x; NULL where it is
+                             shown nothing (md_image_denoiser.given) */
     int B;
 } md_image_query;
 
@@ -81,6 +83,8 @@ typedef struct md_image_denoiser {
     md_image_shape shape;
     int outputs; /* C, or 2 C: of each pixel C predictions, then C numbers that say the variance */
     int classes; /* labels are 0 .. classes - 1; 0: the model takes none */
+    int given;   /* channels of another image that goes with each, of the same sides (the picture
+                    that is to be made larger, say); 0: none */
     /* Writes out [B, Y, X, outputs]. An image's prediction must not depend on B or on the other
      * images. */
     mdlm_status (*predict)(void *context, const md_image_query *query, float *out, mdlm_error *err);
