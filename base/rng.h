@@ -31,6 +31,7 @@ typedef enum md_stream {
     MD_STREAM_SPLIT = 16,     /* which images are kept for validation */
     MD_STREAM_BOOTSTRAP = 17, /* which samples are drawn again */
     MD_STREAM_AUGMENT = 18,   /* noise of the image that is made larger */
+    MD_STREAM_KNOWN = 19,     /* sampler: noise of known pixels, and on the way back to more */
 } md_stream;
 
 typedef struct md_rng {

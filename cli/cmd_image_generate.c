@@ -1,11 +1,11 @@
-/* cli/cmd_image_generate.c: `mdlm image-generate`: images from noise. */
+/* cli/cmd_image_generate.c: `mdlm image-generate`: images from noise, or from images. */
 
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/eta.h"
 #include "cli/film.h"
+#include "cli/image_editing.h"
 #include "cli/image_files.h"
-#include "cli/image_sampling.h"
 #include "cli/output.h"
 #include "cli/preview.h"
 #include "cli/signals.h"
@@ -26,7 +26,7 @@ enum { AT_ONCE = 64 }; /* images in a run of the sampler; an image does not depe
     X(FLAG, show, false, 0, 0, "show the images on stdout even off a terminal")
 
 typedef struct image_options {
-    md_cli_image_sampling sampling; /* first, so that its table fits */
+    md_cli_image_editing editing; /* first, so that its tables fit */
     IMAGE_OPTIONS(MD_OPTION_FIELD)
 } image_options;
 
@@ -37,8 +37,10 @@ static const md_option table[] = {IMAGE_OPTIONS(MD_OPTION_ROW){0}};
 typedef struct job {
     md_cli *cli;
     const image_options *opt;
+    md_cli_image_sampling sampling; /* the options */
     md_cli_image_model model;
     md_cli_image_sampler sampler;
+    md_cli_image_edit edit;
     float *x;       /* [AT_ONCE, Y, X, C] */
     int32_t *label; /* [AT_ONCE] */
     md_image_files files;
@@ -68,7 +70,7 @@ static mdlm_status open_files(job *j, mdlm_error *err) {
     const size_t size = (size_t)s.Y * (size_t)s.X * (size_t)s.C;
     if (!(j->x = md_alloc((size_t)at_once(j), size * sizeof *j->x, err))) return MDLM_RUNTIME;
     if (!(j->label = md_alloc(AT_ONCE, sizeof *j->label, err))) return MDLM_RUNTIME;
-    if (*j->opt->frames) MD_TRY(md_film_check(grid, at_once(j), j->sampler.options.steps, err));
+    if (*j->opt->frames) MD_TRY(md_film_check(grid, at_once(j), j->edit.steps, err));
     MD_TRY(md_image_files_open(&j->files, j->opt->out, grid, j->opt->num_samples, err));
     j->files.first = j->opt->first_index;
     if (*j->opt->frames) MD_TRY(md_film_open(j->opt->frames, grid, at_once(j), &j->film, err));
@@ -79,7 +81,8 @@ static mdlm_status announce(const job *j, mdlm_error *err) {
     const md_image_shape s = j->model.setup.config.shape;
     md_buffer how = {0};
     mdlm_status status =
-        md_cli_image_sampler_describe(j->cli, &j->opt->sampling, &j->sampler, &how, err);
+        md_cli_image_sampler_describe(j->cli, &j->sampling, &j->sampler, &how, err);
+    if (status == MDLM_OK) status = md_cli_image_edit_describe(j->cli, &j->edit, &how, err);
     if (status == MDLM_OK)
         md_cli_note(j->cli, "%s: %lld images %dx%d%s, %s", j->cli->model,
                     (long long)j->opt->num_samples, s.X, s.Y,
@@ -98,9 +101,18 @@ static int on_step(void *user, const md_image_step *step) {
     return md_eta_update(&j->eta, now, j->opt->num_samples * step->steps);
 }
 
-static mdlm_status print_json(const job *j, int64_t index, int32_t label,
-                              const md_sampler_work *work, double seconds, int count,
-                              mdlm_error *err) {
+/* What came of a run. */
+typedef struct result {
+    const md_image_batch *batch;
+    md_sampler_work work;
+    double seconds;
+} result;
+
+/* Of image i of the batch. */
+static mdlm_status print_json(job *j, const result *r, int i, mdlm_error *err) {
+    const int64_t index = j->opt->first_index + j->done + i;
+    const int32_t label = j->label[i];
+    const int count = r->batch->samples;
     char number[16];
     md_buffer path = {0};
     md_json_line line;
@@ -112,26 +124,26 @@ static mdlm_status print_json(const job *j, int64_t index, int32_t label,
                            label < 0 ? NULL : md_cli_class_name(&j->model.setup, label, number));
         md_json_put_int(&line, "label", label);
         md_json_put_string(&line, "file", path.data);
-        md_json_put_int(&line, "steps", work->steps);
-        md_json_put_int(&line, "evaluations", work->evaluations / count);
-        md_json_put_real(&line, "seconds", seconds);
-        md_json_put_real(&line, "images_per_second", count / seconds);
+        md_json_put_int(&line, "steps", r->work.steps);
+        md_json_put_int(&line, "evaluations", r->work.evaluations / count);
+        md_json_put_real(&line, "seconds", r->seconds);
+        md_json_put_real(&line, "images_per_second", count / r->seconds);
+        md_cli_image_edit_measure(&j->edit, r->batch, i, &line);
         status = md_json_end(&line, err);
     }
     md_buffer_release(&path);
     return status;
 }
 
-/* Saves what came of images [first, first + count) of this call. */
-static mdlm_status keep(job *j, int64_t first, int count, const md_sampler_work *work,
-                        double seconds, mdlm_error *err) {
-    MD_TRY(md_image_files_add(&j->files, j->x, count, err));
+static mdlm_status keep(job *j, const result *r, mdlm_error *err) {
+    const bool json = j->cli->common.json;
+    MD_TRY(md_image_files_add(&j->files, j->x, r->batch->samples, err));
     if (j->film) MD_TRY(md_film_save(j->film, err));
     md_film_free(j->film);
     j->film = NULL;
-    for (int i = 0; j->cli->common.json && i < count; i++)
-        MD_TRY(
-            print_json(j, j->opt->first_index + first + i, j->label[i], work, seconds, count, err));
+    for (int i = 0; json && i < r->batch->samples; i++) MD_TRY(print_json(j, r, i, err));
+    for (int i = 0; !json && i < r->batch->samples; i++)
+        md_cli_image_edit_measure(&j->edit, r->batch, i, NULL);
     return MDLM_OK;
 }
 
@@ -140,18 +152,21 @@ static mdlm_status sample(job *j, int64_t first, int count, mdlm_error *err) {
     const md_cli_image_sampler *s = &j->sampler;
     md_image_sampler_options opt = s->options;
     md_image_batch batch = {.x = j->x, .label = j->label, .samples = count};
-    md_sampler_work work;
+    result made = {.batch = &batch};
     opt.first_index = j->opt->first_index + first;
     opt.on_step = on_step;
     opt.user = j;
     j->done = first;
     md_cli_image_sampler_labels(s, opt.first_index, count, j->label);
+    MD_TRY(md_cli_image_edit_take(&j->edit, first, count, &batch, err));
     const double start = md_now();
-    mdlm_status status = md_image_sampler_run(&s->denoiser, &s->process, &opt, &batch, &work, err);
+    mdlm_status status =
+        md_image_sampler_run(&s->denoiser, &s->process, &opt, &batch, &made.work, err);
     if (status == MDLM_CANCELLED && j->status != MDLM_OK)
         return md_fail(err, j->status, "%s", j->error.message);
     if (status != MDLM_OK && status != MDLM_CANCELLED) return status;
-    mdlm_status kept = keep(j, first, count, &work, md_now() - start, err);
+    made.seconds = md_now() - start;
+    mdlm_status kept = keep(j, &made, err);
     if (kept == MDLM_OK && status == MDLM_CANCELLED && err) err->message[0] = 0;
     return kept == MDLM_OK ? status : kept;
 }
@@ -193,13 +208,17 @@ static mdlm_status finish(job *j, double seconds, mdlm_error *err) {
     md_cli_note(j->cli, "%lld images in '%s' after %s%s%s%s", (long long)j->files.count,
                 j->opt->out, time, *j->opt->frames ? ", their denoising in '" : "", j->opt->frames,
                 *j->opt->frames ? "'" : "");
+    md_cli_image_edit_report(j->cli, &j->edit);
     return MDLM_OK;
 }
 
 static mdlm_status work(job *j, mdlm_error *err) {
     const double start = md_now();
     MD_TRY(md_cli_image_load(j->cli, &j->model, err));
-    MD_TRY(md_cli_image_sampler_init(j->cli, &j->opt->sampling, &j->model, &j->sampler, err));
+    j->sampling = md_cli_image_editing_sampling(&j->opt->editing);
+    MD_TRY(md_cli_image_sampler_init(j->cli, &j->sampling, &j->model, &j->sampler, err));
+    MD_TRY(md_cli_image_edit_init(j->cli, &j->opt->editing, j->model.setup.config.shape,
+                                  &j->sampler.options, &j->edit, err));
     MD_TRY(refuse_idle(j, err));
     MD_TRY(open_files(j, err));
     md_cli_signals_catch();
@@ -212,10 +231,14 @@ static mdlm_status work(job *j, mdlm_error *err) {
 }
 
 static mdlm_status run(md_cli *cli, mdlm_error *err) {
-    job j = {.cli = cli, .opt = cli->settings};
+    const image_options *opt = cli->settings;
+    job j = {.cli = cli,
+             .opt = opt,
+             .edit = {.total = opt->num_samples, .first_index = opt->first_index}};
     mdlm_status status = work(&j, err);
     md_film_free(j.film);
     md_image_files_release(&j.files);
+    md_cli_image_edit_release(&j.edit);
     md_cli_image_sampler_release(&j.sampler);
     md_cli_image_release(&j.model);
     md_free(j.label);
@@ -223,8 +246,10 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
     return status;
 }
 
-static const md_cli_section sections[] = {
-    {"Images", table}, {"Sampling", md_cli_image_sampling_table}, {NULL, NULL}};
+static const md_cli_section sections[] = {{"Images", table},
+                                          {"Sampling", md_cli_image_sampling_table},
+                                          {"Images from images", md_cli_image_editing_table},
+                                          {NULL, NULL}};
 
 static const md_option_alias aliases[] = {
     {"-n", "num_samples"}, {"-o", "out"}, {"--cfg-scale", "guidance_scale"}, {NULL, NULL}};
@@ -232,13 +257,17 @@ static const md_option_alias aliases[] = {
 const md_command md_cmd_image_generate = {
     .name = "image-generate",
     .arguments = "",
-    .summary = "Make images from noise: a PNG grid or single images, shown on terminals.",
+    .summary =
+        "Make images from noise or from images: a PNG grid or single images, shown on terminals.",
     .examples = "  mdlm image-generate                                  16 images in samples.png\n"
                 "  mdlm image-generate --num-samples 64 --out grid.png  a grid of 8 by 8\n"
                 "  mdlm image-generate --out images/ -n 1000            a file for each\n"
                 "  mdlm image-generate --class circle --guidance-scale 3\n"
                 "  mdlm image-generate --sampler dpm++                  fewer steps\n"
-                "  mdlm image-generate -n 8 --frames film               watch them appear\n",
+                "  mdlm image-generate -n 8 --frames film               watch them appear\n"
+                "  mdlm image-generate --init-image cat.png --strength 0.5\n"
+                "  mdlm image-generate --inpaint cat.png --mask hole.png\n"
+                "  mdlm image-generate --interpolate cat.png,dog.png    from one to the other\n",
     .notes =
         "An image depends on the model, --seed and its number, not on how many are made at\n"
         "once. Files of the same names are replaced. Ctrl-C saves what there is. Scale 1 is the\n"

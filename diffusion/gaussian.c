@@ -136,6 +136,26 @@ md_level md_gaussian_level_at(const md_gaussian *p, double sigma) {
         .signal = signal, .noise = alone ? 1 : sigma * signal, .time = time_of(p, -2 * log(sigma))};
 }
 
+md_level md_gaussian_level_told(const md_gaussian *p, double time) {
+    if (p->opt.process == MD_PROCESS_VE) return ve_level(exp(4 * time));
+    if (p->opt.process == MD_PROCESS_FLOW) return flow_level(time / flow_time);
+    int low = 0, high = p->T - 1; /* time[low] <= time < time[high] */
+    if (time <= p->levels[0].time) return p->levels[0];
+    if (time >= p->levels[high].time) return p->levels[high];
+    while (high - low > 1) {
+        const int middle = low + (high - low) / 2;
+        if (p->levels[middle].time <= time)
+            low = middle;
+        else
+            high = middle;
+    }
+    const double first = p->levels[low].time;
+    if (time == first) return p->levels[low];
+    const double part = (time - first) / (p->levels[high].time - first);
+    const double lambda = p->lambda[low] + part * (p->lambda[high] - p->lambda[low]);
+    return md_gaussian_level_at(p, exp(-lambda / 2));
+}
+
 double md_gaussian_start(const md_gaussian *p, md_level level) {
     return p->opt.process == MD_PROCESS_VE ? level.noise : 1;
 }

@@ -106,6 +106,10 @@ md_level md_gaussian_level(const md_gaussian *p, int i); /* -1 .. T-1 */
  * levels, too: vp's time is then interpolated in ln(sigma) and held at 0 and T-1 outside. */
 md_level md_gaussian_level_at(const md_gaussian *p, double sigma);
 
+/* The level of which a network is told `time`, between levels, too: vp is then interpolated in
+ * ln(sigma) and, outside, held at levels 0 and T-1. */
+md_level md_gaussian_level_told(const md_gaussian *p, double time);
+
 /* The noise that sampling starts from has this standard deviation: 1, or sigma with ve. */
 double md_gaussian_start(const md_gaussian *p, md_level level);
 

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
+#include "sampler/image_edit.h"
 #include "sampler/image_rule.h"
 
 enum { CHUNK = 512 }; /* normals that are drawn at a time */
@@ -16,19 +17,22 @@ typedef struct md_image_loop {
     const md_image_sampler_options *opt;
     const md_image_batch *batch;
     size_t size;
-    int calls_of;     /* B */
-    bool variances;   /* the network says them, too */
-    md_level *levels; /* [opt->steps + 1] */
-    float *x0;        /* [N, size] the last estimates */
-    float *before;    /* [N, size] those before them; 0 at first */
-    float *input;     /* [B, size] what the network is shown, where that is not x */
-    double *time;     /* [B] */
-    float *out;       /* [B, Y, X, outputs] */
-    float *guess;     /* [B, size] the predictions in `out`, where it has variances */
-    float *said;      /* [B, size] and what it says of those */
-    uint8_t *broken;  /* [B] not finite */
-    int step;         /* of the whole way */
-    int steps;        /* taken */
+    int calls_of;             /* B */
+    bool variances;           /* the network says them, too */
+    md_level *levels;         /* [opt->steps + 1] */
+    float *x0;                /* [N, size] the last estimates */
+    float *before;            /* [N, size] those before them; 0 at first */
+    float *input;             /* [B, size] what the network is shown, where that is not x */
+    double *time;             /* [B] */
+    float *out;               /* [B, Y, X, outputs] */
+    float *guess;             /* [B, size] the predictions in `out`, where it has variances */
+    float *said;              /* [B, size] and what it says of those */
+    uint8_t *broken;          /* [B] not finite */
+    int step;                 /* of the whole way */
+    int steps;                /* taken */
+    md_image_repeats repeats; /* of steps that are gone through again, with a part known */
+    int jumps;                /* back to more noise, so far */
+    int round;                /* of the steps before this one */
     int64_t evaluations;
     /* the call at hand: images [first, first + count) */
     const md_image_move *move;
@@ -47,6 +51,8 @@ md_image_sampler_options md_image_sampler_defaults(const md_image_rule *rule,
         .clip = {.on = true, .most = INFINITY},
         .seed = 1,
         .start = -1,
+        .jump = 10,
+        .resamplings = 10,
         .batch = 64,
     };
 }
@@ -81,6 +87,10 @@ static mdlm_status check_options(const md_image_loop *r, mdlm_error *err) {
     if (opt->first_index < 0)
         return md_fail(err, MDLM_USAGE, "--first-index %lld: expected at least 0",
                        (long long)opt->first_index);
+    if (opt->jump < 1 || opt->resamplings < 1 || opt->resamplings > MD_MOST_RESAMPLINGS)
+        return md_fail(err, MDLM_USAGE,
+                       "%d resamplings of %d steps: expected from 1 to %d, of at least 1",
+                       opt->resamplings, opt->jump, MD_MOST_RESAMPLINGS);
     if (ddpm && r->process->opt.variance == MD_VARIANCE_LEARNED && !r->variances)
         return md_fail(err, MDLM_USAGE,
                        "variance 'learned': the model predicts none, expected 'small' or 'large'");
@@ -141,20 +151,31 @@ static void run_tasks(md_image_loop *r, const char *what, int count, md_task_fn 
     }
 }
 
-/* Normals [at, at + count) of the step that begins at `step` steps from the noise; of image k. */
-static void draw(const md_image_loop *r, int step, int k, size_t at, int64_t count, float *z) {
-    const md_rng rng = {.seed = r->opt->seed, .stream = MD_STREAM_NOISE, .step = (uint64_t)step};
-    md_normal_fill(rng, (uint32_t)(r->opt->first_index + k), (uint32_t)at, count, z);
+/* Normals [at, at + count) of image k for what begins `step` steps from the noise, others after
+ * every jump. */
+static void draw(const md_image_loop *r, md_stream stream, int step, int64_t k, size_t at,
+                 int64_t count, float *z) {
+    enum { STEP_BITS = 24 };
+    const md_rng rng = {.seed = r->opt->seed,
+                        .stream = stream,
+                        .step = (uint64_t)step | (uint64_t)r->jumps << STEP_BITS};
+    const int64_t index = r->opt->one_noise ? 0 : r->opt->first_index + k;
+    md_normal_fill(rng, (uint32_t)index, (uint32_t)at, count, z);
 }
 
-/* Task k: the noise that image k starts from. */
+/* Task k: what image k starts from: noise, or its source with the noise of the first level. */
 static void start_image(void *context, int64_t k, int worker) {
     const md_image_loop *r = context;
-    const float scale = (float)md_gaussian_start(r->process, r->levels[0]);
+    const bool of_source = r->opt->start >= 0;
+    const md_level from = r->levels[first_step(r->opt)];
+    const float scale = (float)(of_source ? from.noise : md_gaussian_start(r->process, from));
     float *x = r->batch->x + (size_t)k * r->size;
     (void)worker;
-    draw(r, 0, (int)k, 0, (int64_t)r->size, x);
+    draw(r, MD_STREAM_NOISE, 0, k, 0, (int64_t)r->size, x);
     for (size_t i = 0; i < r->size; i++) x[i] *= scale;
+    if (!of_source) return;
+    const float *source = r->batch->source + (size_t)k * r->size;
+    for (size_t i = 0; i < r->size; i++) x[i] += (float)(from.signal * (double)source[i]);
 }
 
 /* What z is multiplied by. */
@@ -194,7 +215,7 @@ static void move_image(void *context, int64_t i, int worker) {
     for (size_t j = 0; j < r->size; j += CHUNK) {
         const int count = (int)(r->size - j < CHUNK ? r->size - j : CHUNK);
         if (m->noise > 0 || m->learned) {
-            draw(r, r->step + 1, r->first + (int)i, j, count, z);
+            draw(r, MD_STREAM_NOISE, r->step + 1, r->first + i, j, count, z);
             scale_noise(r, r->said ? r->said + own + j : NULL, count, z);
         }
         for (int n = 0; n < count; n++)
@@ -202,6 +223,52 @@ static void move_image(void *context, int64_t i, int worker) {
                                m->before * (double)before[j + n] + (double)z[n]);
     }
     r->broken[i] = !is_finite(x, r->size);
+}
+
+/* --- where a part of each image is known ------------------------------------------------------ */
+
+/* Task k: known pixels of image k become the source's with the noise of level r->step. */
+static void keep_known(void *context, int64_t k, int worker) {
+    const md_image_loop *r = context;
+    const md_level at = r->levels[r->step];
+    const size_t own = (size_t)k * r->size, C = (size_t)r->denoiser->shape.C;
+    const uint8_t *repaint = r->batch->repaint + own / C;
+    const float *source = r->batch->source + own;
+    float *x = r->batch->x + own, z[CHUNK] = {0};
+    (void)worker;
+    for (size_t j = 0; j < r->size; j += CHUNK) {
+        const int count = (int)(r->size - j < CHUNK ? r->size - j : CHUNK);
+        if (at.noise > 0) draw(r, MD_STREAM_KNOWN, r->step, k, j, count, z);
+        for (size_t i = j; i < j + (size_t)count; i++)
+            if (!repaint[i / C])
+                x[i] = (float)(at.signal * (double)source[i] + at.noise * (double)z[i - j]);
+    }
+}
+
+/* Task k: image k goes back to the level r->step, of more noise, from where `jump` steps led. */
+static void add_noise(void *context, int64_t k, int worker) {
+    const md_image_loop *r = context;
+    const md_image_noising how =
+        md_image_noising_of(r->levels[r->step + r->opt->jump], r->levels[r->step]);
+    float *x = r->batch->x + (size_t)k * r->size, z[CHUNK];
+    (void)worker;
+    for (size_t j = 0; j < r->size; j += CHUNK) {
+        const int count = (int)(r->size - j < CHUNK ? r->size - j : CHUNK);
+        draw(r, MD_STREAM_KNOWN, r->step, k, j, count, z);
+        for (int i = 0; i < count; i++)
+            x[j + i] = (float)(how.keep * (double)x[j + i] + how.noise * (double)z[i]);
+    }
+}
+
+/* Whether the steps before this one begin again. */
+static bool jump_back(md_image_loop *r) {
+    if (!r->batch->repaint || !md_image_repeats_end(&r->repeats, r->step)) return false;
+    r->round = (r->round + 1) % r->opt->resamplings;
+    if (r->round == 0) return false;
+    r->step -= r->opt->jump;
+    r->jumps++;
+    run_tasks(r, "noise", r->batch->samples, add_noise);
+    return true;
 }
 
 /* --- steps ----------------------------------------------------------------------------------- */
@@ -252,7 +319,7 @@ static mdlm_status make_move(md_image_loop *r, const md_image_move *move, mdlm_e
 
 static mdlm_status step(void *context, mdlm_error *err) {
     md_image_loop *r = context;
-    const bool first = r->step == first_step(r->opt);
+    const bool again = jump_back(r), first = again || r->step == first_step(r->opt);
     const md_level *from = r->levels + r->step;
     md_image_move move[MD_IMAGE_MOVES];
     md_image_way way = {.process = r->process,
@@ -263,6 +330,8 @@ static mdlm_status step(void *context, mdlm_error *err) {
                         .to = from[1]};
     const int moves = r->opt->rule->moves(&way, move);
     for (int i = 0; i < moves; i++) MD_TRY(make_move(r, &move[i], err));
+    r->step++;
+    if (r->batch->repaint) run_tasks(r, "known pixels", r->batch->samples, keep_known);
     return MDLM_OK;
 }
 
@@ -270,13 +339,15 @@ static int start_block(void *context, int block) {
     md_image_loop *r = context;
     (void)block;
     r->step = first_step(r->opt);
-    if (r->opt->start < 0) run_tasks(r, "noise", r->batch->samples, start_image);
+    if (r->opt->start < 0 || r->batch->source)
+        run_tasks(r, "noise", r->batch->samples, start_image);
+    if (r->batch->repaint) run_tasks(r, "known pixels", r->batch->samples, keep_known);
     return r->batch->samples;
 }
 
 static int finish(void *context) {
-    md_image_loop *r = context;
-    return ++r->step < r->opt->steps ? r->batch->samples : 0;
+    const md_image_loop *r = context;
+    return r->step < r->opt->steps ? r->batch->samples : 0;
 }
 
 static int show(void *context, int taken, int steps) {
@@ -296,7 +367,7 @@ static int show(void *context, int taken, int steps) {
 static mdlm_status sample(md_image_loop *r, mdlm_error *err) {
     const md_sampling loop = {.context = r,
                               .blocks = 1,
-                              .steps = r->opt->steps - first_step(r->opt),
+                              .steps = (int)md_image_repeats_steps(&r->repeats),
                               .start_block = start_block,
                               .step = step,
                               .finish = finish,
@@ -333,11 +404,19 @@ mdlm_status md_image_sampler_run(const md_image_denoiser *denoiser, const md_gau
                                  md_sampler_work *work, mdlm_error *err) {
     md_image_loop r = loop_of(denoiser, process, opt);
     MD_BUG_IF(batch->samples < 1 || (denoiser->given > 0) != (batch->given != NULL));
+    MD_BUG_IF(batch->repaint && !batch->source);
     r.batch = batch;
+    r.repeats = (md_image_repeats){.first = first_step(opt),
+                                   .steps = opt->steps,
+                                   .jump = opt->jump,
+                                   .resamplings = batch->repaint ? opt->resamplings : 1};
     r.calls_of = opt->batch < batch->samples ? opt->batch : batch->samples;
     mdlm_status status = sample(&r, err);
-    if (status == MDLM_CANCELLED)
+    if (status == MDLM_CANCELLED) {
         memcpy(batch->x, r.x0, (size_t)batch->samples * r.size * sizeof *r.x0);
+        r.step = opt->steps;
+        if (batch->repaint) run_tasks(&r, "known pixels", batch->samples, keep_known);
+    }
     if (work && (status == MDLM_OK || status == MDLM_CANCELLED))
         *work = (md_sampler_work){.steps = r.steps, .evaluations = r.evaluations};
     release(&r);

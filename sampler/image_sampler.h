@@ -10,7 +10,8 @@
  * (diffusion/gaussian_spacing.h). At each of them the network is asked once (by heun twice) what it
  * thinks of all images; from that comes the estimate x0, clipped as opt.clip says; the rule says
  * how the image at the next level is made of the image, the estimates and fresh noise
- * (sampler/image_rule.h). Guidance is a denoiser around the network (sampler/image_guide.h).
+ * (sampler/image_rule.h). Guidance is a denoiser around the network (sampler/image_guide.h). Images
+ * made of images: sampler/image_edit.h.
  *
  * Image k is a pure function of the model, the options and (seed, first_index + k): noise is keyed
  * by step, index and element, so neither batch nor threads matter. (Of the index, the low 32 bits.)
@@ -38,6 +39,8 @@ typedef struct md_image_step {
 } md_image_step;
 typedef int (*md_image_step_fn)(void *user, const md_image_step *step);
 
+enum { MD_MOST_RESAMPLINGS = 1000 };
+
 typedef struct md_image_sampler_options {
     const md_image_rule *rule;
     int steps;               /* of the whole way from noise to image */
@@ -46,16 +49,20 @@ typedef struct md_image_sampler_options {
     md_clip_x0 clip;
     uint64_t seed;
     int64_t first_index; /* >= 0 */
-    int start; /* -1: from noise that is drawn. Else batch.x holds images as noisy as the level that
-                  step `start` (from 0) goes on from; those before it are left out. A rule that
-                  looks back (dpm++) begins there as from noise */
-    int batch; /* at most so many images in a call of the network */
+    int start; /* -1: from noise that is drawn. Else from batch.source with the noise of the level
+                  that step `start` (from 0) goes on from or, without a source, from batch.x, as
+                  noisy as that already; steps before it are left out. A rule that looks back
+                  (dpm++) begins there as from noise */
+    int jump, resamplings;    /* with batch.repaint: sampler/image_edit.h */
+    bool one_noise;           /* every image has the noise of image 0 */
+    int batch;                /* at most so many images in a call of the network */
     md_image_step_fn on_step; /* may be NULL; not 0 cancels: MDLM_CANCELLED */
     void *user;
     md_pool *pool; /* NULL: this thread alone */
 } md_image_sampler_options;
 /* The rule's own number of steps (at most the process's levels) and spacing (a flow's is trailing,
- * that of ve karras), eta 0, clipping into [-1, 1], seed 1, drawn noise, 64 images a call. */
+ * that of ve karras), eta 0, clipping into [-1, 1], seed 1, drawn noise, 10 resamplings of 10
+ * steps, 64 images a call. */
 md_image_sampler_options md_image_sampler_defaults(const md_image_rule *rule,
                                                    const md_gaussian *process);
 
@@ -63,16 +70,19 @@ typedef struct md_image_batch {
     float *x;             /* [samples, Y, X, C] of the denoiser's shape: the images */
     const int32_t *label; /* [samples], below the denoiser's classes, -1: of no class; NULL: none */
     const float *given; /* [samples, Y, X, given] as the denoiser wants; NULL where it wants none */
+    const float *source;    /* [samples, Y, X, C] images to edit; NULL: none */
+    const uint8_t *repaint; /* [samples, Y, X] 0: this pixel is known, it stays the source's; NULL:
+                               none is known. Needs a source */
     int samples;
 } md_image_batch;
 
 /* The predictions are what process.opt.prediction says, and the variance of ddpm is
  * process.opt.variance: to try another than the model was trained with, change it in a copy.
  *
- * On MDLM_CANCELLED batch.x holds the estimates x0 of the last step; on other failures its contents
- * are unspecified. MDLM_USAGE: steps, start, eta, labels out of range, a spacing that the
- * process has not (see there), a learned variance from a model that predicts none; MDLM_NUMERIC:
- * numbers that are not finite. `work` may be NULL. */
+ * On MDLM_CANCELLED batch.x holds the estimates x0 of the last step, and known pixels; on other
+ * failures its contents are unspecified. MDLM_USAGE: steps, start, eta, resamplings, labels out of
+ * range, a spacing that the process has not (see there), a learned variance from a model that
+ * predicts none; MDLM_NUMERIC: numbers that are not finite. `work` may be NULL. */
 mdlm_status md_image_sampler_run(const md_image_denoiser *denoiser, const md_gaussian *process,
                                  const md_image_sampler_options *opt, const md_image_batch *batch,
                                  md_sampler_work *work, mdlm_error *err);

@@ -21,13 +21,13 @@ static md_coverage measure(const float *real, int n, const float *samples, int m
 START_TEST(a_few_numbers_are_counted_by_hand) {
     /* balls of the real ones: 0 -+ 1, 1 -+ 1, 3 -+ 2, 8 -+ 5 */
     const float real[] = {0, 1, 3, 8};
-    /* balls of the samples: 2.5 -+ 1.5, 4 -+ 1.5, 20 -+ 16 */
-    const float samples[] = {2.5F, 4, 20};
+    /* balls of the samples: 2 -+ 2, 4 -+ 2, 20 -+ 16 */
+    const float samples[] = {2, 4, 20};
     const md_coverage c = measure(real, 4, samples, 3, 1, 1);
     ck_assert_double_eq_tol(c.precision, 2 / 3.0, 1e-15); /* all but 20 */
-    ck_assert_double_eq_tol(c.recall, 3 / 4.0, 1e-15);    /* 1 (at the edge), 3, 8 */
-    ck_assert_double_eq_tol(c.coverage, 2 / 4.0, 1e-15);  /* 3 and 8 hold one */
-    /* with two neighbours: 0 -+ 3, 1 -+ 2, 3 -+ 3, 8 -+ 7; 2.5 -+ 17.5, 4 -+ 16, 20 -+ 17.5 */
+    ck_assert_double_eq_tol(c.recall, 1, 1e-15);          /* 0 at the edge */
+    ck_assert_double_eq_tol(c.coverage, 3 / 4.0, 1e-15);  /* all but 0; 1 at the edge */
+    /* with two neighbours: 0 -+ 3, 1 -+ 2, 3 -+ 3, 8 -+ 7; 2 -+ 18, 4 -+ 16, 20 -+ 18 */
     const md_coverage two = measure(real, 4, samples, 3, 1, 2);
     ck_assert_double_eq_tol(two.precision, 2 / 3.0, 1e-15);
     ck_assert_double_eq_tol(two.recall, 1, 1e-15);

@@ -454,6 +454,31 @@ START_TEST(levels_between_levels_have_the_time_between) {
 }
 END_TEST
 
+START_TEST(what_a_network_is_told_says_the_level) {
+    for (int n = 0; n < KINDS; n++) {
+        md_gaussian p = kind(n);
+        if (p.opt.schedule == MD_BETA_LEARNED) learn(&p, 50);
+        for (int i = 0; i < p.T; i += 1 + p.T / 11) {
+            md_level at = p.levels[i], found = md_gaussian_level_told(&p, at.time);
+            /* through ln(sigma) with ve, and a thousand of flow */
+            ck_assert_double_eq_tol(found.signal, at.signal, 1e-12);
+            ck_assert_double_eq_tol(found.noise, at.noise, 1e-12 * fmax(1, at.noise));
+        }
+        for (int i = 0; i < p.T - 2; i += 1 + p.T / 5) { /* between levels */
+            const double sigma = exp(-(0.3 * p.lambda[i] + 0.7 * p.lambda[i + 1]) / 2);
+            const md_level at = md_gaussian_level_at(&p, sigma);
+            md_level found = md_gaussian_level_told(&p, at.time);
+            ck_assert_double_eq_tol(found.noise / found.signal / sigma, 1, 1e-9);
+        }
+        if (p.opt.process == MD_PROCESS_VP) {
+            ck_assert(md_gaussian_level_told(&p, -1).noise == p.levels[0].noise);
+            ck_assert(md_gaussian_level_told(&p, 1e9).noise == p.levels[p.T - 1].noise);
+        }
+        md_gaussian_release(&p);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("gaussian");
     suite_case(s, schedules_have_their_published_values);
@@ -476,5 +501,6 @@ int main(void) {
     suite_case(s, karras_sigmas_are_those_of_edm);
     suite_case(s, impossible_spacings_are_refused);
     suite_case(s, levels_between_levels_have_the_time_between);
+    suite_case(s, what_a_network_is_told_says_the_level);
     return suite_run(s);
 }

@@ -48,7 +48,8 @@ typedef struct md_frechet_options {
 typedef struct md_frechet_report {
     double distance;
     /* 95% for the mean distance of sets of this size: the percentiles of the resampled distances,
-     * moved by `bias`, as a set drawn from the samples is farther away than they are. */
+     * moved by `bias`, as a set drawn from the samples is farther away than they are. Rather wide
+     * where there are few samples for many features. */
     md_interval interval;
     double bias; /* mean of the resampled distances less `distance`: about what is there because
                     samples are no more than they are, and vanishes as 1 / count */
