@@ -180,6 +180,7 @@ static mdlm_status plan_images(job *j, mdlm_error *err) {
     md_train_settings *text = &j->opt->train;
     const int side = (int)s->image_size;
     const md_image_shape shape = {.Y = side, .X = side, .C = (int)s->channels};
+    s->task = "generate";
     s->variance = "small";
     s->layers = text->layers;
     s->dim = text->dim;

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/eta.h"
 #include "cli/eval_images.h"
+#include "cli/eval_labels.h"
 #include "cli/image_model.h"
 #include "cli/output.h"
 #include "cli/signals.h"
@@ -92,15 +93,17 @@ static mdlm_status open_bound(job *j, mdlm_error *err) {
 }
 
 static mdlm_status open_all(job *j, mdlm_error *err) {
+    static const char *const drawing[] = {"vlb_steps", "class_free", NULL};
     const eval_options *o = j->opt;
     const md_eval_images_choice choice = {
         .labels = o->labels, .range = o->range, .split = o->split, .class_free = o->class_free};
-    MD_TRY(md_cli_image_load(j->cli, &j->model, err));
+    MD_TRY(md_cli_image_load_any(j->cli, &j->model, err));
+    if (j->model.classifier.classify)
+        MD_TRY(md_options_refuse(j->cli->options, drawing, "models that draw", err));
     MD_TRY(md_eval_images_open(&j->from, j->cli, &j->model.setup, &choice, err));
     if (*o->items) MD_TRY(md_writer_open(o->items, &j->items, err));
     choose_count(j);
-    MD_TRY(make_room(j, err));
-    return open_bound(j, err);
+    return make_room(j, err);
 }
 
 static const char *classes_text(const job *j) {
@@ -215,8 +218,25 @@ static mdlm_status print_text(const job *j, const md_bound_report *r, mdlm_error
                         (long long)r->images, (long long)r->evaluations);
 }
 
+/* Of a classifier: how many it tells right. */
+static mdlm_status evaluate_labels(job *j, mdlm_error *err) {
+    const md_eval_labels eval = {.cli = j->cli,
+                                 .model = &j->model,
+                                 .from = &j->from,
+                                 .count = j->count,
+                                 .at_once = j->at_once,
+                                 .x = j->x,
+                                 .label = j->label,
+                                 .items = j->items,
+                                 .eta = &j->eta};
+    MD_TRY(md_eval_labels_run(&eval, err));
+    return j->items ? md_writer_commit(j->items, err) : MDLM_OK;
+}
+
 static mdlm_status evaluate(job *j, mdlm_error *err) {
     MD_TRY(open_all(j, err));
+    if (j->model.classifier.classify) return evaluate_labels(j, err);
+    MD_TRY(open_bound(j, err));
     describe(j);
     md_eta_begin(&j->eta, "scoring");
     MD_TRY(score(j, err));
@@ -248,18 +268,18 @@ static const md_option_alias aliases[] = {{"-n", "num_samples"}, {NULL, NULL}};
 const md_command md_cmd_image_eval = {
     .name = "image-eval",
     .arguments = "[DATA]",
-    .summary =
-        "Bound the likelihood of images in bits per dimension, with the errors of the bound.",
+    .summary = "Bound the likelihood of images in bits per dimension, or measure a classifier.",
     .examples =
         "  mdlm image-eval                           the validation part of the run's images\n"
         "  mdlm image-eval t10k-images-idx3-ubyte.gz --range 9000:10000   what it never saw\n"
         "  mdlm image-eval photos/ -n 200 --vlb-steps 1000   fewer images, each more exactly\n"
         "  mdlm image-eval --class-free              without telling it the classes\n"
+        "  mdlm image-eval --run classifier-run      of a classifier: how many it tells right\n"
         "  mdlm image-eval --weights raw --json      the last weights, not averaged\n",
     .notes = "The bound is the sum of three parts: of the prior, of the decoder, and of the steps\n"
              "between, of which --vlb-steps are drawn. DATA is what image-train takes. Images are\n"
              "taken in a mixed order. --items writes JSON lines: index (in DATA), class and\n"
-             "bits_per_dim.\n",
+             "bits_per_dim; of a classifier index, class, told and nats, -ln p(class).\n",
     .settings_size = sizeof(eval_options),
     .sections = sections,
     .aliases = aliases,

@@ -1,4 +1,6 @@
 /* cli/cmd_image_train.c: `mdlm image-train`: settings to train/, its events to the screen. */
+#include <string.h>
+
 #include "cli/commands.h"
 #include "cli/training.h"
 #include "train/image_train.h"
@@ -21,8 +23,11 @@ static mdlm_status train(md_cli *cli, const char *path, mdlm_error *err) {
     mdlm_status status = md_train_images(&t.request, cli->settings, &t.result, err);
     md_training_end(&t);
     MD_TRY(status);
+    const md_image_settings *settings = cli->settings;
+    const bool classify = strcmp(settings->task, "classify") == 0;
     const md_training_words words = {
-        .next = "to let it draw:  mdlm image-generate --num-samples 64 --out grid.png"};
+        .next = classify ? "to measure it:   mdlm image-eval"
+                         : "to let it draw:  mdlm image-generate --num-samples 64 --out grid.png"};
     return md_training_report(&t, &words, err);
 }
 
@@ -49,7 +54,8 @@ static const md_option_alias aliases[] = {{"-m", "init"}, {"--model", "init"}, {
 const md_command md_cmd_image_train = {
     .name = "image-train",
     .arguments = "[DATA]",
-    .summary = "Train a model that draws images; without DATA, of shapes that come with mdlm.",
+    .summary =
+        "Train a model that draws or tells images; without DATA, shapes that come with mdlm.",
     .examples =
         "  mdlm image-train                               shapes, everything chosen for you\n"
         "  mdlm image-train --time 10m                    for ten minutes\n"
@@ -58,6 +64,7 @@ const md_command md_cmd_image_train = {
         "  mdlm image-train --process vp                  a chain (DDPM) in place of a flow\n"
         "  mdlm image-train photos/ --image-size 64       folders of PNG and JPEG, one a class\n"
         "  mdlm image-train --backbone dit                a transformer on patches\n"
+        "  mdlm image-train --task classify --run judge   a classifier, to guide or to evaluate\n"
         "  mdlm image-train --resume                      go on after Ctrl-C\n",
     .notes = "DATA is an IDX file (.gz too), a folder of PNG and JPEG pictures whose sub-folders "
              "are\nclasses, CIFAR-10's binary files, or `shapes` (the default). Ctrl-C saves the "

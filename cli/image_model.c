@@ -7,6 +7,10 @@
 
 #include "base/memory.h"
 
+static bool classifies(const md_image_setup *setup) {
+    return setup->config.backbone == MD_BACKBONE_ENCODER;
+}
+
 /* What a checkpoint says beside its weights. */
 static mdlm_status take_state(md_cli_image_model *m, const char *weights, mdlm_error *err) {
     enum { LARGEST = 1 << 26 };
@@ -31,7 +35,7 @@ static mdlm_status load_network(const md_cli *cli, md_cli_image_model *m, mdlm_e
     return status;
 }
 
-mdlm_status md_cli_image_load(const md_cli *cli, md_cli_image_model *m, mdlm_error *err) {
+static mdlm_status open_setup(const md_cli *cli, md_cli_image_model *m, mdlm_error *err) {
     if (!*cli->common.model && !md_is_dir(cli->model))
         return md_fail(err, MDLM_INPUT,
                        "there is no run in '%s': make one with `mdlm image-train`, or name a model "
@@ -39,15 +43,36 @@ mdlm_status md_cli_image_load(const md_cli *cli, md_cli_image_model *m, mdlm_err
                        cli->model);
     if (strcmp(cli->common.dtype, "q8_0") == 0)
         return md_fail(err, MDLM_USAGE, "--dtype q8_0 is for text: expected f32 or bf16");
-    MD_TRY(md_image_setup_load(cli->model, &m->setup, err));
+    return md_image_setup_load(cli->model, &m->setup, err);
+}
+
+static mdlm_status open_network(const md_cli *cli, md_cli_image_model *m, mdlm_error *err) {
     MD_TRY(load_network(cli, m, err));
     MD_TRY(md_kernels_init(&m->kernels, cli->kernels, err));
     MD_TRY(md_kernels_set_dtype(&m->kernels, cli->common.dtype, err));
     if (!(m->pool = md_pool_new(cli->threads, err))) return MDLM_RUNTIME;
     if (!(m->tape = md_tape_new(m->pool, &m->kernels, err))) return MDLM_RUNTIME;
     m->view = (md_image_view){.model = m->net, .tape = m->tape};
-    m->denoiser = md_image_model_denoiser(&m->view);
+    if (classifies(&m->setup))
+        m->classifier = md_image_model_classifier(&m->view);
+    else
+        m->denoiser = md_image_model_denoiser(&m->view);
     return MDLM_OK;
+}
+
+mdlm_status md_cli_image_load_any(const md_cli *cli, md_cli_image_model *m, mdlm_error *err) {
+    MD_TRY(open_setup(cli, m, err));
+    return open_network(cli, m, err);
+}
+
+mdlm_status md_cli_image_load(const md_cli *cli, md_cli_image_model *m, mdlm_error *err) {
+    MD_TRY(open_setup(cli, m, err));
+    if (!classifies(&m->setup)) return open_network(cli, m, err);
+    return md_fail(
+        err, MDLM_USAGE,
+        "'%s' holds a classifier, which draws nothing: `mdlm image-eval` measures it, and "
+        "--classifier lets it guide another model",
+        cli->model);
 }
 
 void md_cli_image_release(md_cli_image_model *m) {
@@ -55,6 +80,46 @@ void md_cli_image_release(md_cli_image_model *m) {
     md_pool_free(m->pool);
     md_image_model_free(m->net);
     md_image_setup_release(&m->setup);
+}
+
+/* --- a classifier beside it ------------------------------------------------------------------ */
+
+static mdlm_status check_classifier(const char *folder, const md_image_setup *c,
+                                    const md_image_setup *model, mdlm_error *err) {
+    const md_image_shape a = c->config.shape, b = model->config.shape;
+    if (!classifies(c))
+        return md_fail(err, MDLM_USAGE,
+                       "--classifier '%s' holds no classifier: `mdlm image-train --task classify` "
+                       "makes one",
+                       folder);
+    if (a.Y != b.Y || a.X != b.X || a.C != b.C)
+        return md_fail(
+            err, MDLM_USAGE,
+            "--classifier '%s' is for images of %dx%dx%d: those of the model are %dx%dx%d", folder,
+            a.X, a.Y, a.C, b.X, b.Y, b.C);
+    bool same = c->config.classes == model->config.classes;
+    for (size_t i = 0; same && i < c->class_names.count; i++)
+        same = strcmp(c->class_names.items[i], model->class_names.items[i]) == 0;
+    if (same || model->config.classes == 0) return MDLM_OK;
+    return md_fail(err, MDLM_USAGE,
+                   "--classifier '%s' tells other classes apart than those of the model", folder);
+}
+
+mdlm_status md_cli_classifier_load(md_cli_classifier *c, const char *folder,
+                                   const md_cli_image_model *model, mdlm_error *err) {
+    if (!md_is_dir(folder))
+        return md_fail(err, MDLM_INPUT, "--classifier '%s': there is no such folder", folder);
+    MD_TRY(md_image_setup_load(folder, &c->setup, err));
+    MD_TRY(check_classifier(folder, &c->setup, &model->setup, err));
+    MD_TRY(md_image_model_load(folder, NULL, &c->net, NULL, err));
+    c->view = (md_image_view){.model = c->net, .tape = model->tape};
+    c->classifier = md_image_model_classifier(&c->view);
+    return MDLM_OK;
+}
+
+void md_cli_classifier_release(md_cli_classifier *c) {
+    md_image_model_free(c->net);
+    md_image_setup_release(&c->setup);
 }
 
 /* --- classes --------------------------------------------------------------------------------- */

@@ -14,7 +14,7 @@ mdlm_status md_info_image_parameters(const md_image_setup *setup, int64_t *out, 
 /* --- for people ------------------------------------------------------------------------------ */
 
 static mdlm_status print_unet(const md_image_config *c, mdlm_error *err) {
-    MD_TRY(md_cli_print(err, "network     unet, channels"));
+    MD_TRY(md_cli_print(err, "network     %s, channels", md_backbone_name(c->backbone)));
     for (int i = 0; i < c->mults.count; i++)
         MD_TRY(md_cli_print(err, "%s %d", i ? "," : "", c->base * c->mults.item[i]));
     MD_TRY(md_cli_print(err, "; res-blocks %d, attention", c->res_blocks));
@@ -38,6 +38,17 @@ static mdlm_status print_classes(const md_image_setup *setup, mdlm_error *err) {
     return md_cli_print(err, "%s\n", count > SHOWN ? " ..." : "");
 }
 
+/* What a classifier is for. */
+static mdlm_status print_sight(const md_image_setup *setup, mdlm_error *err) {
+    const md_gaussian_options *p = &setup->process.opt;
+    const bool vp = p->process == MD_PROCESS_VP;
+    if (!setup->config.noisy) return md_cli_print(err, "classifies  clean images\n");
+    return md_cli_print(err, "classifies  images at %d levels of noise, %s%s%s%s\n",
+                        setup->process.T, md_process_names[p->process], vp ? ", " : "",
+                        vp ? md_beta_schedule_names[p->schedule] : "",
+                        p->zero_snr ? ", zero-snr" : "");
+}
+
 mdlm_status md_info_image_print(const md_image_setup *setup, mdlm_error *err) {
     const md_image_config *c = &setup->config;
     const md_gaussian_options *p = &setup->process.opt;
@@ -45,7 +56,8 @@ mdlm_status md_info_image_print(const md_image_setup *setup, mdlm_error *err) {
     MD_TRY(md_cli_print(err, "images      %dx%d, %d channel%s\n", c->shape.X, c->shape.Y,
                         c->shape.C, c->shape.C == 1 ? "" : "s"));
     MD_TRY(print_classes(setup, err));
-    MD_TRY(c->backbone == MD_BACKBONE_UNET ? print_unet(c, err) : print_dit(c, err));
+    MD_TRY(c->backbone == MD_BACKBONE_DIT ? print_dit(c, err) : print_unet(c, err));
+    if (c->backbone == MD_BACKBONE_ENCODER) return print_sight(setup, err);
     return md_cli_print(err, "process     %s%s%s%s, %d levels, %s predicted, variance %s\n",
                         md_process_names[p->process], vp ? ", " : "",
                         vp ? md_beta_schedule_names[p->schedule] : "",
@@ -63,7 +75,7 @@ static void put_list(md_json_line *line, const char *key, const md_image_list *l
 
 static void put_network(const md_image_config *c, md_json_line *line) {
     md_json_put_string(line, "backbone", md_backbone_name(c->backbone));
-    if (c->backbone == MD_BACKBONE_UNET) {
+    if (c->backbone != MD_BACKBONE_DIT) {
         md_json_put_int(line, "base_channels", c->base);
         put_list(line, "channel_mults", &c->mults);
         md_json_put_int(line, "res_blocks", c->res_blocks);
@@ -88,11 +100,14 @@ void md_info_image_json(const md_image_setup *setup, md_json_line *line) {
         md_json_put_string(line, NULL, setup->class_names.items[i]);
     md_json_close(line, ']');
     put_network(c, line);
+    if (c->backbone == MD_BACKBONE_ENCODER) md_json_put_flag(line, "noisy", c->noisy);
+    if (c->backbone == MD_BACKBONE_ENCODER && !c->noisy) return;
     md_json_put_string(line, "process", md_process_names[p->process]);
     if (p->process == MD_PROCESS_VP)
         md_json_put_string(line, "noise_schedule", md_beta_schedule_names[p->schedule]);
     md_json_put_flag(line, "zero_snr", p->zero_snr);
     md_json_put_int(line, "timesteps", setup->process.T);
+    if (c->backbone == MD_BACKBONE_ENCODER) return;
     md_json_put_string(line, "prediction", md_prediction_names[p->prediction]);
     md_json_put_string(line, "variance", md_variance_names[p->variance]);
 }

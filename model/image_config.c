@@ -7,13 +7,14 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/options.h"
 #include "model/config.h"
 
 enum { MAX_SIDE = 4096, MAX_CHANNELS = 65536, MAX_BLOCKS = 512, GROUPS = 8 };
 enum { MAX_CLASSES = 1 << 20, MAX_PIXEL_CHANNELS = 4 };
 static const char MODEL_TYPE[] = "mdlm_image";
 
-static const char *const backbones[] = {"unet", "dit"};
+static const char *const backbones[] = {"unet", "dit", "encoder"};
 enum { BACKBONES = sizeof backbones / sizeof *backbones };
 
 const char *md_backbone_name(md_backbone_kind kind) {
@@ -51,6 +52,7 @@ mdlm_status md_image_list_parse(const char *flag, const char *text, int max, md_
 }
 
 int md_image_config_outputs(const md_image_config *c) {
+    if (c->backbone == MD_BACKBONE_ENCODER) return 0;
     return c->learned_variance ? 2 * c->shape.C : c->shape.C;
 }
 
@@ -147,7 +149,10 @@ mdlm_status md_image_config_check(const md_image_config *c, mdlm_error *err) {
     if (c->classes < 0 || c->classes > MAX_CLASSES)
         return md_fail(err, MDLM_USAGE, "%d classes are out of range: expected 0 to %d", c->classes,
                        MAX_CLASSES);
-    return c->backbone == MD_BACKBONE_UNET ? check_unet(c, err) : check_dit(c, err);
+    if (c->backbone == MD_BACKBONE_ENCODER && c->classes < 2)
+        return md_fail(err, MDLM_USAGE, "a classifier needs images of two classes or more, not %d",
+                       c->classes);
+    return c->backbone == MD_BACKBONE_DIT ? check_dit(c, err) : check_unet(c, err);
 }
 
 static bool same_list(const md_image_list *a, const md_image_list *b) {
@@ -157,10 +162,10 @@ static bool same_list(const md_image_list *a, const md_image_list *b) {
 bool md_image_config_equal(const md_image_config *a, const md_image_config *b) {
     return a->backbone == b->backbone && a->shape.Y == b->shape.Y && a->shape.X == b->shape.X &&
            a->shape.C == b->shape.C && a->learned_variance == b->learned_variance &&
-           a->classes == b->classes && a->base == b->base && same_list(&a->mults, &b->mults) &&
-           a->res_blocks == b->res_blocks && same_list(&a->attn, &b->attn) &&
-           a->patch == b->patch && a->layers == b->layers && a->dim == b->dim &&
-           a->heads == b->heads && a->ff == b->ff;
+           a->classes == b->classes && a->noisy == b->noisy && a->base == b->base &&
+           same_list(&a->mults, &b->mults) && a->res_blocks == b->res_blocks &&
+           same_list(&a->attn, &b->attn) && a->patch == b->patch && a->layers == b->layers &&
+           a->dim == b->dim && a->heads == b->heads && a->ff == b->ff;
 }
 
 /* --- config.json ------------------------------------------------------------------------------ */
@@ -176,26 +181,44 @@ static const struct {
 };
 enum { FIXED = sizeof fixed / sizeof *fixed };
 
-/* Integers: where they are, and of which backbone. */
+/* Which backbones have a key. */
+enum {
+    OF_DIT = 1 << MD_BACKBONE_DIT,
+    OF_ENCODER = 1 << MD_BACKBONE_ENCODER,
+    OF_LEVELS = 1 << MD_BACKBONE_UNET | OF_ENCODER,
+    OF_DRAWING = 1 << MD_BACKBONE_UNET | OF_DIT,
+    OF_ALL = OF_LEVELS | OF_DIT,
+};
+
+/* Integers. */
 static const struct {
     const char *key;
     size_t offset;
-    int backbone; /* -1: both */
-    int least;
+    int of, least;
 } sizes[] = {
-    {"image_height", offsetof(md_image_config, shape.Y), -1, 1},
-    {"image_width", offsetof(md_image_config, shape.X), -1, 1},
-    {"channels", offsetof(md_image_config, shape.C), -1, 1},
-    {"classes", offsetof(md_image_config, classes), -1, 0},
-    {"base_channels", offsetof(md_image_config, base), MD_BACKBONE_UNET, 1},
-    {"res_blocks", offsetof(md_image_config, res_blocks), MD_BACKBONE_UNET, 1},
-    {"patch_size", offsetof(md_image_config, patch), MD_BACKBONE_DIT, 1},
-    {"layers", offsetof(md_image_config, layers), MD_BACKBONE_DIT, 1},
-    {"dim", offsetof(md_image_config, dim), MD_BACKBONE_DIT, 1},
-    {"heads", offsetof(md_image_config, heads), MD_BACKBONE_DIT, 1},
-    {"ff", offsetof(md_image_config, ff), MD_BACKBONE_DIT, 1},
+    {"image_height", offsetof(md_image_config, shape.Y), OF_ALL, 1},
+    {"image_width", offsetof(md_image_config, shape.X), OF_ALL, 1},
+    {"channels", offsetof(md_image_config, shape.C), OF_ALL, 1},
+    {"classes", offsetof(md_image_config, classes), OF_ALL, 0},
+    {"base_channels", offsetof(md_image_config, base), OF_LEVELS, 1},
+    {"res_blocks", offsetof(md_image_config, res_blocks), OF_LEVELS, 1},
+    {"patch_size", offsetof(md_image_config, patch), OF_DIT, 1},
+    {"layers", offsetof(md_image_config, layers), OF_DIT, 1},
+    {"dim", offsetof(md_image_config, dim), OF_DIT, 1},
+    {"heads", offsetof(md_image_config, heads), OF_DIT, 1},
+    {"ff", offsetof(md_image_config, ff), OF_DIT, 1},
 };
 enum { SIZES = sizeof sizes / sizeof *sizes };
+
+static const struct {
+    const char *key;
+    size_t offset;
+    int of;
+} flags[] = {
+    {"learned_variance", offsetof(md_image_config, learned_variance), OF_DRAWING},
+    {"noisy", offsetof(md_image_config, noisy), OF_ENCODER},
+};
+enum { FLAGS = sizeof flags / sizeof *flags };
 
 static const struct {
     const char *key;
@@ -206,20 +229,20 @@ static const struct {
 };
 enum { LISTS = sizeof lists / sizeof *lists };
 
-static bool has_size(int i, md_backbone_kind kind) {
-    return sizes[i].backbone < 0 || sizes[i].backbone == (int)kind;
+static bool has(int of, md_backbone_kind kind) {
+    return of >> kind & 1;
 }
 
 static bool known(const char *key, md_backbone_kind kind) {
-    static const char *const others[] = {"backbone", "learned_variance", "process", "class_names",
-                                         NULL};
-    bool found = false;
-    for (const char *const *name = others; *name; name++) found = found || !strcmp(key, *name);
+    static const char *const others[] = {"backbone", "process", "class_names", NULL};
+    bool found = md_word_listed(key, others);
     for (int i = 0; i < FIXED; i++) found = found || !strcmp(key, fixed[i].key);
     for (int i = 0; i < SIZES; i++)
-        found = found || (has_size(i, kind) && !strcmp(key, sizes[i].key));
+        found = found || (has(sizes[i].of, kind) && !strcmp(key, sizes[i].key));
+    for (int i = 0; i < FLAGS; i++)
+        found = found || (has(flags[i].of, kind) && !strcmp(key, flags[i].key));
     for (int i = 0; i < LISTS; i++)
-        found = found || (kind == MD_BACKBONE_UNET && !strcmp(key, lists[i].key));
+        found = found || (has(OF_LEVELS, kind) && !strcmp(key, lists[i].key));
     return found;
 }
 
@@ -228,7 +251,7 @@ static mdlm_status check_keys(const cJSON *root, md_backbone_kind kind, const ch
     const cJSON *item;
     cJSON_ArrayForEach(item, root) {
         if (!known(item->string, kind))
-            return md_fail(err, MDLM_INPUT, "'%s': '%.60s' is not a key of a %s for images", path,
+            return md_fail(err, MDLM_INPUT, "'%s': '%.60s' is not a key of the backbone '%s'", path,
                            item->string, backbones[kind]);
     }
     return MDLM_OK;
@@ -271,17 +294,21 @@ static mdlm_status read_config(const cJSON *root, const char *path, md_image_con
     MD_TRY(check_fixed(root, path, err));
     MD_TRY(md_json_text(root, "backbone", path, &name, err));
     if (!md_backbone_find(name, &c->backbone))
-        return md_fail(err, MDLM_INPUT, "'%s': backbone is '%.60s', expected unet or dit", path,
-                       name);
+        return md_fail(err, MDLM_INPUT, "'%s': backbone is '%.60s', expected unet, dit or encoder",
+                       path, name);
     MD_TRY(check_keys(root, c->backbone, path, err));
-    MD_TRY(md_json_flag(root, "learned_variance", path, &c->learned_variance, err));
     for (int i = 0; i < SIZES; i++) {
         int64_t value;
-        if (!has_size(i, c->backbone)) continue;
+        if (!has(sizes[i].of, c->backbone)) continue;
         MD_TRY(md_json_int(root, sizes[i].key, path, sizes[i].least, 1 << 30, &value, err));
         *(int *)((char *)c + sizes[i].offset) = (int)value;
     }
-    for (int i = 0; i < LISTS && c->backbone == MD_BACKBONE_UNET; i++) {
+    for (int i = 0; i < FLAGS; i++) {
+        bool *flag = (bool *)((char *)c + flags[i].offset);
+        if (has(flags[i].of, c->backbone))
+            MD_TRY(md_json_flag(root, flags[i].key, path, flag, err));
+    }
+    for (int i = 0; i < LISTS && has(OF_LEVELS, c->backbone); i++) {
         md_image_list *list = (md_image_list *)((char *)c + lists[i].offset);
         MD_TRY(read_list(root, lists[i].key, path, list, err));
     }
@@ -292,17 +319,21 @@ static mdlm_status read_config(const cJSON *root, const char *path, md_image_con
 }
 
 /* The members of others. */
-static mdlm_status check_members(const cJSON *root, const char *path, int classes,
+static mdlm_status check_members(const cJSON *root, const char *path, const md_image_config *c,
                                  mdlm_error *err) {
+    const bool noisy = c->backbone != MD_BACKBONE_ENCODER || c->noisy;
     const cJSON *process = cJSON_GetObjectItemCaseSensitive(root, "process"), *name;
     const cJSON *names = cJSON_GetObjectItemCaseSensitive(root, "class_names");
-    if (!cJSON_IsObject(process))
+    if (noisy && !cJSON_IsObject(process))
         return md_fail(err, MDLM_INPUT, "'%s': process is missing or no object", path);
+    if (!noisy && process)
+        return md_fail(err, MDLM_INPUT, "'%s': a classifier of clean images has no process", path);
     if (!names) return MDLM_OK;
-    bool texts = cJSON_IsArray(names) && cJSON_GetArraySize(names) == classes;
+    bool texts = cJSON_IsArray(names) && cJSON_GetArraySize(names) == c->classes;
     cJSON_ArrayForEach(name, names) texts = texts && cJSON_IsString(name);
     if (texts) return MDLM_OK;
-    return md_fail(err, MDLM_INPUT, "'%s': class_names must be a list of %d texts", path, classes);
+    return md_fail(err, MDLM_INPUT, "'%s': class_names must be a list of %d texts", path,
+                   c->classes);
 }
 
 mdlm_status md_image_config_load(const char *folder, md_image_config *out, cJSON **file,
@@ -313,7 +344,7 @@ mdlm_status md_image_config_load(const char *folder, md_image_config *out, cJSON
     mdlm_status status;
     MD_GOTO(done, status, md_model_json_load(folder, &path, &root, err));
     MD_GOTO(done, status, read_config(root, path, &c, err));
-    MD_GOTO(done, status, check_members(root, path, c.classes, err));
+    MD_GOTO(done, status, check_members(root, path, &c, err));
     *out = c;
     if (file) *file = root, root = NULL;
 done:
@@ -334,12 +365,17 @@ static bool fill_object(cJSON *root, const md_image_config *c, const cJSON *memb
     for (int i = 0; i < FIXED; i++)
         ok = cJSON_AddRawToObject(root, fixed[i].key, fixed[i].value) && ok;
     ok = cJSON_AddStringToObject(root, "backbone", backbones[c->backbone]) && ok;
-    ok = cJSON_AddBoolToObject(root, "learned_variance", c->learned_variance) && ok;
+    for (int i = 0; i < FLAGS; i++) {
+        const bool flag = *(const bool *)((const char *)c + flags[i].offset);
+        if (has(flags[i].of, c->backbone))
+            ok = cJSON_AddBoolToObject(root, flags[i].key, flag) && ok;
+    }
     for (int i = 0; i < SIZES; i++) {
         const int value = *(const int *)((const char *)c + sizes[i].offset);
-        if (has_size(i, c->backbone)) ok = cJSON_AddNumberToObject(root, sizes[i].key, value) && ok;
+        if (has(sizes[i].of, c->backbone))
+            ok = cJSON_AddNumberToObject(root, sizes[i].key, value) && ok;
     }
-    for (int i = 0; i < LISTS && c->backbone == MD_BACKBONE_UNET; i++)
+    for (int i = 0; i < LISTS && has(OF_LEVELS, c->backbone); i++)
         ok = add_list(root, lists[i].key,
                       (const md_image_list *)((const char *)c + lists[i].offset)) &&
              ok;

@@ -7,10 +7,11 @@
  * Keys of the file: "model_type" "mdlm_image", backbone, image_height, image_width, channels,
  * learned_variance, classes, "value_range" [-1, 1], "torch_dtype" "float32"; of a U-Net
  * base_channels, channel_mults, res_blocks, attention_resolutions; of a transformer patch_size,
- * layers, dim, heads, ff. Two members belong to whoever runs the network: "process", an object (its
- * noise levels, and what the output predicts), and "class_names", a list of texts. Any other key,
- * and one of the other backbone, is refused: a file that says more than is understood would be a
- * model of another kind.
+ * layers, dim, heads, ff. An encoder has the keys of a U-Net and, in the place of learned_variance,
+ * noisy. Two members belong to whoever runs the network: "process", an object (its noise levels,
+ * and what the output predicts), which an encoder for clean images lacks, and "class_names", a list
+ * of texts. Any other key, and one of another backbone, is refused: a file that says more than is
+ * understood would be a model of another kind.
  */
 #ifndef MD_MODEL_IMAGE_CONFIG_H
 #define MD_MODEL_IMAGE_CONFIG_H
@@ -18,8 +19,12 @@
 #include "base/json.h"
 #include "tensor/denoiser.h"
 
-typedef enum md_backbone_kind { MD_BACKBONE_UNET, MD_BACKBONE_DIT } md_backbone_kind;
-const char *md_backbone_name(md_backbone_kind kind); /* "unet", "dit" */
+typedef enum md_backbone_kind {
+    MD_BACKBONE_UNET,
+    MD_BACKBONE_DIT,
+    MD_BACKBONE_ENCODER, /* a classifier */
+} md_backbone_kind;
+const char *md_backbone_name(md_backbone_kind kind); /* "unet", "dit", "encoder" */
 /* False for an unknown name. */
 bool md_backbone_find(const char *name, md_backbone_kind *out);
 
@@ -38,10 +43,12 @@ mdlm_status md_image_list_parse(const char *flag, const char *text, int max, md_
 typedef struct md_image_config {
     md_backbone_kind backbone;
     md_image_shape shape;
-    bool learned_variance; /* 2 C outputs a pixel in place of C */
-    int classes;           /* labels are 0 .. classes - 1; 0: the network takes none */
+    bool learned_variance; /* 2 C outputs a pixel in place of C; not of an encoder */
+    int classes; /* labels are 0 .. classes - 1; 0: the network takes none. Of an encoder, what it
+                    tells apart: at least 2 */
+    bool noisy;  /* encoder: it is for noisy images, and told how noisy they are */
 
-    /* U-Net; 0 for a transformer */
+    /* U-Net and encoder; 0 for a transformer */
     int base;            /* channels of the first level, a multiple of 8 */
     md_image_list mults; /* of each level, from the full size down, as multiples of base */
     int res_blocks;      /* of each level on the way down; one more on the way up */
@@ -52,7 +59,7 @@ typedef struct md_image_config {
     int layers, dim, heads, ff;
 } md_image_config;
 
-int md_image_config_outputs(const md_image_config *c); /* C or 2 C */
+int md_image_config_outputs(const md_image_config *c); /* C or 2 C; 0 of an encoder */
 
 /* MDLM_USAGE naming the flag when a size is out of range or sizes do not fit together. */
 mdlm_status md_image_config_check(const md_image_config *c, mdlm_error *err);

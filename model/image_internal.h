@@ -6,7 +6,7 @@
 
 /* One forward pass: what blocks ask for beside their input. */
 typedef struct md_image_pass {
-    md_tensor *condition; /* silu of the embedding, [B, 1, out] */
+    md_tensor *condition; /* silu of the embedding, [B, 1, out]; NULL where no layer asks for it */
     double dropout;       /* 0 without recording */
     bool checkpoint;      /* false without recording */
 } md_image_pass;
@@ -19,8 +19,9 @@ typedef struct md_backbone {
     md_tensor *(*forward)(const void *net, md_tape *tape, md_tensor *x,
                           const md_image_condition *given, const md_image_pass *pass);
     double (*products)(const void *net); /* md_image_model_products */
+    md_tensor *(*head)(const void *net); /* md_image_model_head; NULL: the network has none */
 } md_backbone;
-extern const md_backbone md_backbone_unet, md_backbone_dit;
+extern const md_backbone md_backbone_unet, md_backbone_dit, md_backbone_encoder;
 
 struct md_image_model {
     md_image_config config;
@@ -29,6 +30,15 @@ struct md_image_model {
     md_params *params;
     unsigned char *init; /* md_init_kind of each parameter */
 };
+
+/* Images that go through the network together: enough rows for the products at the smallest level,
+ * few enough for their activations to stay near the caches. */
+int md_images_at_once(const md_image_config *c);
+/* MDLM_USAGE for a label that is not below the classes, and not -1. NULL: fine. */
+mdlm_status md_image_check_labels(const md_image_config *c, const int32_t *label, int B,
+                                  mdlm_error *err);
+/* A tensor with images [B, Y, X, C] of the config's shape. NULL after a failure of the tape. */
+md_tensor *md_image_input(md_tape *tape, const md_image_config *c, const float *x, int B);
 
 /* A part of a network, x to y, as md_checkpoint_fn. */
 typedef md_tensor *(*md_part_fn)(const void *context, md_tape *tape, md_tensor *x);

@@ -8,7 +8,8 @@
 
 mdlm_status md_image_model_new(const md_image_config *config, bool gradients, md_image_model **out,
                                mdlm_error *err) {
-    static const md_backbone *const backbones[] = {&md_backbone_unet, &md_backbone_dit};
+    static const md_backbone *const backbones[] = {&md_backbone_unet, &md_backbone_dit,
+                                                   &md_backbone_encoder};
     mdlm_status status = MDLM_RUNTIME;
     md_builder b;
     MD_TRY(md_image_config_check(config, err));
@@ -81,22 +82,24 @@ md_tensor *md_image_model_forward(md_image_model *model, md_tape *tape, md_tenso
     return model->backbone->forward(model->net, tape, x, given, &pass);
 }
 
+md_tensor *md_image_model_head(const md_image_model *model) {
+    return model->backbone->head ? model->backbone->head(model->net) : NULL;
+}
+
 double md_image_model_products(const md_image_model *model) {
     return model->backbone->products(model->net);
 }
 
 /* --- as a denoiser ---------------------------------------------------------------------------- */
 
-/* Images that go through the network together: enough rows for the products at the smallest level,
- * few enough for their activations to stay near the caches. */
-static int images_at_once(const md_image_config *c) {
+int md_images_at_once(const md_image_config *c) {
     enum { PIXELS = 16384 };
     const int64_t image = (int64_t)c->shape.Y * c->shape.X;
     return image < PIXELS ? (int)(PIXELS / image) : 1;
 }
 
-static mdlm_status check_labels(const md_image_config *c, const int32_t *label, int B,
-                                mdlm_error *err) {
+mdlm_status md_image_check_labels(const md_image_config *c, const int32_t *label, int B,
+                                  mdlm_error *err) {
     for (int b = 0; label && b < B; b++) {
         if (label[b] >= -1 && label[b] < c->classes) continue;
         if (c->classes == 0)
@@ -108,12 +111,17 @@ static mdlm_status check_labels(const md_image_config *c, const int32_t *label, 
     return MDLM_OK;
 }
 
+md_tensor *md_image_input(md_tape *tape, const md_image_config *c, const float *x, int B) {
+    const md_image_shape s = c->shape;
+    md_tensor *in = md_tape_tensor(tape, 4, (int64_t[]){B, s.Y, s.X, s.C});
+    for (int64_t i = 0; in && i < md_tensor_size(in); i++) in->data[i] = (md_real)x[i];
+    return in;
+}
+
 static mdlm_status predict_some(const md_image_view *view, const float *x,
                                 const md_image_condition *given, float *out, mdlm_error *err) {
-    const md_image_shape s = view->model->config.shape;
     md_tape_begin(view->tape, false, (md_rng){0});
-    md_tensor *in = md_tape_tensor(view->tape, 4, (int64_t[]){given->B, s.Y, s.X, s.C});
-    for (int64_t i = 0; in && i < md_tensor_size(in); i++) in->data[i] = (md_real)x[i];
+    md_tensor *in = md_image_input(view->tape, &view->model->config, x, given->B);
     md_tensor *y = md_image_model_forward(view->model, view->tape, in, given, NULL);
     if (!y) return md_tape_status(view->tape, err);
     for (int64_t i = 0; i < md_tensor_size(y); i++) out[i] = (float)y->data[i];
@@ -126,8 +134,8 @@ static mdlm_status predict(void *context, const md_image_query *q, float *out, m
     const size_t pixels = (size_t)c->shape.Y * (size_t)c->shape.X;
     const size_t in = pixels * (size_t)c->shape.C;
     const size_t result = pixels * (size_t)md_image_config_outputs(c);
-    const int step = images_at_once(c);
-    MD_TRY(check_labels(c, q->label, q->B, err));
+    const int step = md_images_at_once(c);
+    MD_TRY(md_image_check_labels(c, q->label, q->B, err));
     for (int first = 0; first < q->B; first += step) {
         const size_t at = (size_t)first;
         const md_image_condition given = {.B = q->B - first < step ? q->B - first : step,
@@ -140,6 +148,7 @@ static mdlm_status predict(void *context, const md_image_query *q, float *out, m
 
 md_image_denoiser md_image_model_denoiser(md_image_view *view) {
     const md_image_config *c = &view->model->config;
+    MD_BUG_IF(c->backbone == MD_BACKBONE_ENCODER);
     return (md_image_denoiser){.context = view,
                                .shape = c->shape,
                                .outputs = md_image_config_outputs(c),

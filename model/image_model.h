@@ -1,5 +1,5 @@
 /* model/image_model.h: networks that predict from a noisy image: a U-Net, or a transformer on
- * patches.
+ * patches; and an encoder, which says what an image shows.
  *
  *     md_image_model *model = NULL;
  *     MD_TRY(md_image_model_new(&config, true, &model, err));
@@ -23,7 +23,12 @@
  * whose norms are moved and whose branches are gated by the condition (adaLN-zero), SwiGLU.
  *
  * Both are told time and, with classes, a label (model/layers.h, md_image_condition). ResBlocks,
- * transformer blocks and the output begin as zero.
+ * transformer blocks and the output begin as zero; the encoder's head does not.
+ *
+ * The encoder is the U-Net's way down and its middle, then SiLU and the mean over pixels: the
+ * features, of which one linear map without bias, the head, makes a logit for each class (as
+ * Dhariwal & Nichol 2021, 4.1, but for attention pooling: a mean, and no GroupNorm before it, with
+ * which it learns far more slowly). It is told the time when it is for noisy images, else nothing.
  */
 #ifndef MD_MODEL_IMAGE_MODEL_H
 #define MD_MODEL_IMAGE_MODEL_H
@@ -46,23 +51,29 @@ typedef struct md_image_training {
     bool checkpoint; /* keep what lies between blocks only, and run each again in backward */
 } md_image_training;
 
-/* x [B,Y,X,C]; `given` is read during the call alone. Without recording, memory is that of one
+/* x [B,Y,X,C] to [B,Y,X,C or 2C]; of an encoder, to features [B,1,F]. `given` is read during the
+ * call alone. Without recording, memory is that of one
  * block and of the skips, and `training` (may be NULL) does not matter. */
 md_tensor *md_image_model_forward(md_image_model *model, md_tape *tape, md_tensor *x,
                                   const md_image_condition *given,
                                   const md_image_training *training);
 
+/* The head [classes, F] of an encoder; NULL of others. */
+md_tensor *md_image_model_head(const md_image_model *model);
+
 /* Multiply-adds that one image takes on its way forward: of convolutions, as their definition has
  * them, of linear maps and of attention. */
 double md_image_model_products(const md_image_model *model);
 
-/* The network as a denoiser. The tape must outlive it and not be recording elsewhere. Images are
- * sent through the network a few at a time. */
+/* The network as a denoiser, or, an encoder, as a classifier. The tape must outlive it and not be
+ * recording elsewhere. Images are sent through the network a few at a time. */
 typedef struct md_image_view {
     md_image_model *model;
     md_tape *tape;
 } md_image_view;
 md_image_denoiser md_image_model_denoiser(md_image_view *view);
+/* For gradients the parameters are frozen (loaded, or md_params_freeze): MD_BUG_IF they are not. */
+md_image_classifier md_image_model_classifier(md_image_view *view);
 
 /* Reads a folder's config.json and model.safetensors, or the weights in another file of the same
  * names when `weights` is not NULL. *file as md_image_config_load. */

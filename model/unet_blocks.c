@@ -7,7 +7,7 @@ static const md_conv POINT = {.stride = 1};          /* of side 1 */
 md_res_block md_build_res_block(md_builder *b, int in, int out, int embedding) {
     md_res_block r = {.norm1 = md_build_norm(b, "norm1", in)};
     r.conv1 = md_build_conv(b, "conv1", (md_conv_size){in, out, 3}, MD_INIT_FAN_IN);
-    r.time = md_build_linear(b, "time_emb_proj", embedding, out, MD_INIT_FAN_IN);
+    if (embedding > 0) r.time = md_build_linear(b, "time_emb_proj", embedding, out, MD_INIT_FAN_IN);
     r.norm2 = md_build_norm(b, "norm2", out);
     r.conv2 = md_build_conv(b, "conv2", (md_conv_size){out, out, 3}, MD_INIT_ZERO);
     if (in == out) return r;
@@ -15,12 +15,18 @@ md_res_block md_build_res_block(md_builder *b, int in, int out, int embedding) {
     return r;
 }
 
-md_tensor *md_run_res_block(md_tape *tape, const md_res_block *r, const md_image_pass *pass,
-                            md_tensor *x) {
+/* The bias of conv1. What an image is told is the same on all of its pixels: a bias of its own. */
+static md_tensor *told_bias(md_tape *tape, const md_res_block *r, const md_image_pass *pass) {
+    if (!r->time.w) return r->conv1.bias;
     md_tensor *t = md_run_linear(tape, &r->time, pass->condition);
     if (t) t = md_reshape(tape, t, 2, (int64_t[]){t->dim[0], t->dim[2]});
-    md_conv first = SAME; /* the same on all pixels of an image: a bias of its own */
-    first.bias = md_add_channels(tape, t, r->conv1.bias);
+    return md_add_channels(tape, t, r->conv1.bias);
+}
+
+md_tensor *md_run_res_block(md_tape *tape, const md_res_block *r, const md_image_pass *pass,
+                            md_tensor *x) {
+    md_conv first = SAME;
+    first.bias = told_bias(tape, r, pass);
     if (!first.bias) return NULL;
     md_tensor *h = md_run_conv(tape, &r->conv1, md_run_norm(tape, &r->norm1, x, true), first);
     h = md_dropout(tape, md_run_norm(tape, &r->norm2, h, true), pass->dropout);

@@ -7,7 +7,7 @@
 typedef struct md_res_block {
     md_norm_layer norm1, norm2;
     md_conv_layer conv1, conv2, shortcut; /* shortcut.w NULL: channels stay */
-    md_linear_layer time;
+    md_linear_layer time;                 /* .w NULL: nothing is told */
 } md_res_block;
 
 typedef struct md_pixel_attention {
@@ -15,7 +15,7 @@ typedef struct md_pixel_attention {
     md_conv_layer qkv, out;
 } md_pixel_attention;
 
-/* Under the builder's scope. `embedding`: channels of the condition. */
+/* Under the builder's scope. `embedding`: channels of the condition; 0: there is none. */
 md_res_block md_build_res_block(md_builder *b, int in, int out, int embedding);
 md_pixel_attention md_build_pixel_attention(md_builder *b, int channels);
 

@@ -48,6 +48,9 @@ md_tensor *md_add_channels(md_tape *tape, md_tensor *x, md_tensor *b);
 /* y[.., 0:C] = a, y[.., C:C+D] = b. */
 md_tensor *md_concat(md_tape *tape, md_tensor *a, md_tensor *b);
 
+/* The mean over an image's pixels: x [B,Y,X,C] to [B,1,C], a sequence of one row an image. */
+md_tensor *md_mean_pixels(md_tape *tape, md_tensor *x);
+
 /* Layer norm without gain, then moved by what an image's condition says (adaLN, Peebles & Xie
  * 2023): y[b,t] = norm(x[b,t]) * (1 + scale[b]) + shift[b]. x [B,T,C]; scale, shift [B, C]. */
 md_tensor *md_modulated_norm(md_tape *tape, md_tensor *x, md_tensor *scale, md_tensor *shift,

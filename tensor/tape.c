@@ -21,6 +21,7 @@ struct md_tape {
     const md_kernels *kernels;
     md_arena *arena;
     bool record;
+    bool apart;    /* md_tape_keep_apart */
     bool forgets;  /* in a segment that will be repeated for its gradient */
     md_node *last; /* newest node */
     mdlm_error error;
@@ -81,12 +82,17 @@ void md_tape_free(md_tape *tape) {
 void md_tape_begin(md_tape *tape, bool record, md_rng dropout) {
     md_arena_rewind(tape->arena, (md_arena_mark){0});
     tape->record = record;
+    tape->apart = false;
     tape->forgets = false;
     tape->last = NULL;
     tape->error = (mdlm_error){0};
     tape->dropout = dropout;
     tape->dropouts = 0;
     for (size_t i = 0; i < tape->grad_count; i++) tape->grads[i].used = false;
+}
+
+void md_tape_keep_apart(md_tape *tape) {
+    tape->apart = true;
 }
 
 bool md_tape_recording(const md_tape *tape) {
@@ -400,7 +406,8 @@ md_row_tiles md_tile_groups(int64_t rows, int64_t group) {
 
 md_row_tiles md_tile_rows(const md_tape *tape, const md_tensor *x) {
     int64_t rows = md_tensor_rows(x);
-    return md_tile_groups(rows, tape->record || x->rank < 3 ? rows : x->dim[x->rank - 2]);
+    const bool joined = (tape->record && !tape->apart) || x->rank < 3;
+    return md_tile_groups(rows, joined ? rows : x->dim[x->rank - 2]);
 }
 
 void md_tile_range(const md_row_tiles *tiles, int64_t tile, int64_t *first, int *rows) {

@@ -61,6 +61,10 @@ void md_tape_free(md_tape *tape); /* accepts NULL */
 /* Starts a step: forgets nodes, activations and errors. `record` says whether gradients are
  * wanted; `dropout` keys this step's dropout masks. */
 void md_tape_begin(md_tape *tape, bool record, md_rng dropout);
+/* For this step: what is recorded keeps the sequences [B, T, C] of a tensor apart, as what is not
+ * recorded does, so that values and gradients of each do not depend on its batch. For gradients by
+ * the input; those of parameters are sums over the batch anyway. */
+void md_tape_keep_apart(md_tape *tape);
 bool md_tape_recording(const md_tape *tape);
 const md_kernels *md_tape_kernels(const md_tape *tape);
 

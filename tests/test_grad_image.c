@@ -51,6 +51,13 @@ static md_tensor *concat_with_itself(md_tape *t, leaves x, const op_case *c) {
     return md_concat(t, md_concat(t, x[0], x[0]), x[0]);
 }
 
+/* Used twice, so that the second gradient adds up. */
+static md_tensor *mean_pixels(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    md_tensor *h = md_silu(t, x[0]);
+    return md_add(t, md_mean_pixels(t, h), md_mean_pixels(t, h));
+}
+
 /* arg: first, count */
 static md_tensor *columns(md_tape *t, leaves x, const op_case *c) {
     return md_columns(t, x[0], c->arg[0], c->arg[1]);
@@ -162,6 +169,7 @@ static const op_case cases[] = {
     {"concat", concat, .leaf = {{4, {2, 2, 3, 4}}, {4, {2, 2, 3, 3}}}},
     {"concat of rows", concat, .leaf = {{2, {140, 1}}, {2, {140, 3}}}, .sample = 30},
     {"concat with itself", concat_with_itself, .leaf = {{3, {2, 3, 4}}}},
+    {"mean_pixels", mean_pixels, .leaf = {{4, {3, 2, 4, 5}}}},
     {"columns", columns, .leaf = {{2, {3, 8}}}, .arg = {2, 5}},
     {"overlapping columns", overlapping_columns, .leaf = {{3, {2, 3, 8}}}},
     {"modulated_norm", modulated_norm, .leaf = {{3, {2, 3, 5}}, {2, {2, 5}}, {2, {2, 5}}}},

@@ -24,6 +24,14 @@ static const md_image_config dit = {.backbone = MD_BACKBONE_DIT,
                                     .heads = 3,
                                     .ff = 128};
 
+static const md_image_config encoder = {.backbone = MD_BACKBONE_ENCODER,
+                                        .shape = {.Y = 28, .X = 28, .C = 1},
+                                        .classes = 2,
+                                        .noisy = true,
+                                        .base = 16,
+                                        .mults = {2, {1, 2}},
+                                        .res_blocks = 1};
+
 static const char members[] = "{\"process\": {\"timesteps\": 10}, \"class_names\": [\"a\", \"b\"]}";
 static const char plain_members[] = "{\"process\": {}}";
 
@@ -57,8 +65,8 @@ static mdlm_status load_changed(const md_image_config *c, const char *key, const
 /* --- config.json ----------------------------------------------------------------------------- */
 
 START_TEST(a_config_survives_saving_and_loading) {
-    const md_image_config *const list[] = {&unet, &dit};
-    for (int i = 0; i < 2; i++) {
+    const md_image_config *const list[] = {&unet, &dit, &encoder};
+    for (int i = 0; i < 3; i++) {
         mdlm_error err = {0};
         md_image_config found;
         cJSON *file = NULL;
@@ -67,10 +75,10 @@ START_TEST(a_config_survives_saving_and_loading) {
         ck_assert(md_image_config_in(folder));
         assert_ok(md_image_config_load(folder, &found, &file, &err));
         ck_assert(md_image_config_equal(&found, list[i]));
-        ck_assert(!md_image_config_equal(&found, list[1 - i]));
+        ck_assert(!md_image_config_equal(&found, list[(i + 1) % 3]));
         const cJSON *process = cJSON_GetObjectItemCaseSensitive(file, "process");
         ck_assert(cJSON_IsObject(process));
-        ck_assert_int_eq(cJSON_GetArraySize(process), i == 0);
+        ck_assert_int_eq(cJSON_GetArraySize(process), i != 1);
         cJSON_Delete(file);
         suite_tmp_remove(folder);
     }
@@ -88,6 +96,22 @@ START_TEST(every_field_makes_a_difference) {
         if (i == 5) c.res_blocks = 1;
         ck_assert(!md_image_config_equal(&c, &unet));
     }
+    md_image_config clean = encoder;
+    clean.noisy = false;
+    ck_assert(!md_image_config_equal(&clean, &encoder));
+}
+END_TEST
+
+START_TEST(a_classifier_says_whether_it_is_for_noisy_images) {
+    mdlm_error err = {0};
+    assert_fails(load_changed(&encoder, "noisy", NULL, &err), MDLM_INPUT, "noisy");
+    assert_fails(load_changed(&encoder, "learned_variance", "false", &err), MDLM_INPUT,
+                 "'learned_variance' is not a key of the backbone 'encoder'");
+    assert_fails(load_changed(&unet, "noisy", "true", &err), MDLM_INPUT, "'noisy' is not a key");
+    assert_fails(load_changed(&encoder, "process", NULL, &err), MDLM_INPUT, "process is missing");
+    assert_fails(load_changed(&encoder, "noisy", "false", &err), MDLM_INPUT,
+                 "a classifier of clean images has no process");
+    assert_fails(load_changed(&encoder, "classes", "1", &err), MDLM_INPUT, "not 1");
 }
 END_TEST
 
@@ -95,9 +119,9 @@ START_TEST(a_key_that_nobody_knows_is_refused) {
     mdlm_error err = {0};
     assert_ok(load_changed(&unet, "class_names", NULL, &err));
     assert_fails(load_changed(&unet, "dim", "64", &err), MDLM_INPUT,
-                 "'dim' is not a key of a unet");
+                 "'dim' is not a key of the backbone 'unet'");
     assert_fails(load_changed(&dit, "channel_mults", "[1]", &err), MDLM_INPUT,
-                 "'channel_mults' is not a key of a dit");
+                 "'channel_mults' is not a key of the backbone 'dit'");
     assert_fails(load_changed(&unet, "time_scale", "2", &err), MDLM_INPUT, "'time_scale'");
 }
 END_TEST
@@ -261,6 +285,7 @@ int main(void) {
     Suite *s = suite_create("configurations of networks for images");
     suite_case(s, a_config_survives_saving_and_loading);
     suite_case(s, every_field_makes_a_difference);
+    suite_case(s, a_classifier_says_whether_it_is_for_noisy_images);
     suite_case(s, a_key_that_nobody_knows_is_refused);
     suite_case(s, what_is_missing_is_named);
     suite_case(s, values_that_make_no_network_are_refused);

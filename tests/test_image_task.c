@@ -387,7 +387,9 @@ END_TEST
 /* --- the plan --------------------------------------------------------------------------------- */
 
 static md_image_settings settings_of(const char *process, const char *loss) {
-    return (md_image_settings){.backbone = "unet",
+    return (md_image_settings){.task = "generate",
+                               .noisy = true,
+                               .backbone = "unet",
                                .channel_mults = "auto",
                                .res_blocks = 2,
                                .attn_res = "auto",

@@ -14,6 +14,7 @@
 #include "corpora/quality.h"
 #include "diffusion/gaussian_bound.h"
 #include "diffusion/gaussian_times.h"
+#include "model/image_model.h"
 #include "model/lora.h"
 #include "sampler/draw.h"
 #include "tensor/ops_image.h"
@@ -253,9 +254,36 @@ static mdlm_status image_operators(mdlm_error *err) {
     y = md_columns(tape, md_patches(tape, md_concat(tape, y, y), 2), C / 2, C);
     y = md_gated_add(tape, y, each, md_modulated_norm(tape, y, each, each, 1e-5));
     y = md_unpatch(tape, y, 2, 32, 32);
-    y = md_known_loss(tape, md_add(tape, y, y), 1, ones);
+    y = md_known_loss(tape, md_mean_pixels(tape, md_add(tape, y, y)), 1, ones);
     mdlm_status status = md_tape_backward(tape, y, err);
     md_tape_free(tape);
+    return status;
+}
+
+/* A classifier and its verdict, gradient included. */
+static mdlm_status classify(mdlm_error *err) {
+    static const md_image_config c = {.backbone = MD_BACKBONE_ENCODER,
+                                      .shape = {8, 8, 1},
+                                      .classes = 3,
+                                      .noisy = true,
+                                      .base = 8,
+                                      .mults = {2, {1, 2}},
+                                      .res_blocks = 1};
+    static const float x[2 * 64] = {1};
+    static const double time[2] = {1, 2};
+    static const int32_t label[2] = {0, 2};
+    static float log_p[2 * 3], gradient[2 * 64];
+    const md_image_query query = {.x = x, .time = time, .label = label, .B = 2};
+    const md_image_verdict out = {.log_p = log_p, .gradient = gradient};
+    md_image_view view = {.tape = md_tape_new(pool, &kernels, err)};
+    if (!view.tape) return err->status;
+    mdlm_status status = md_image_model_new(&c, false, &view.model, err);
+    if (status == MDLM_OK) {
+        const md_image_classifier classifier = md_image_model_classifier(&view);
+        status = classifier.classify(classifier.context, &query, &out, err);
+    }
+    md_image_model_free(view.model);
+    md_tape_free(view.tape);
     return status;
 }
 
@@ -511,6 +539,11 @@ START_TEST(operators_on_images_and_their_gradients_say_so_and_leave_nothing) {
 }
 END_TEST
 
+START_TEST(a_classifier_says_so_and_leaves_nothing) {
+    fail_in_turn(classify, 40);
+}
+END_TEST
+
 START_TEST(a_step_says_so_and_the_next_one_succeeds) {
     fail_in_turn(train, 12);
 }
@@ -563,6 +596,7 @@ int main(void) {
     add_case(s, "constructors", constructors_say_so_and_leave_nothing);
     add_case(s, "linear", a_linear_layer_and_its_gradients_say_so_and_leave_nothing);
     add_case(s, "images", operators_on_images_and_their_gradients_say_so_and_leave_nothing);
+    add_case(s, "classifiers", a_classifier_says_so_and_leaves_nothing);
     add_case(s, "steps", a_step_says_so_and_the_next_one_succeeds);
     add_case(s, "blocks", answers_of_a_network_of_blocks_say_so_and_leave_nothing);
     add_case(s, "samples", a_report_on_samples_says_so_and_leaves_nothing);

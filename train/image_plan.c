@@ -69,20 +69,46 @@ static mdlm_status check_aim(const md_options *o, const md_image_aim *aim, mdlm_
     return MDLM_OK;
 }
 
+static md_gaussian_options process_of(const md_image_settings *s) {
+    return (md_gaussian_options){
+        .process = (md_process_kind)md_name_value(md_process_names, s->process),
+        .schedule = (md_beta_schedule)md_name_value(md_beta_schedule_names, s->noise_schedule),
+        .timesteps = (int)s->timesteps,
+        .zero_snr = s->zero_snr};
+}
+
+/* A classifier predicts no image: the process noises what it sees, if anything does. Its levels are
+ * drawn evenly, as it is asked at all of them. */
+static mdlm_status aim_at_classes(md_image_settings *s, md_options *o, md_image_aim *out,
+                                  mdlm_error *err) {
+    static const char *const drawing[] = {"prediction",        "variance",   "loss",
+                                          "timestep_sampling", "class_drop", NULL};
+    static const char *const noising[] = {"process", "timesteps", "noise_schedule", "zero_snr",
+                                          NULL};
+    if (o) MD_TRY(md_options_refuse(o, drawing, "--task generate", err));
+    if (o && !s->noisy)
+        MD_TRY(md_options_refuse(o, noising, "images with noise: leave --no-noisy out", err));
+    if (!strcmp(s->noise_schedule, "learned"))
+        return md_fail(err, MDLM_USAGE, "--noise-schedule learned is for --task generate");
+    choose_word(o, "process", &s->process, usual_process(s));
+    choose_word(o, "noise_schedule", &s->noise_schedule, "cosine");
+    *out = (md_image_aim){.classify = true, .process = process_of(s)};
+    out->process.prediction = MD_PREDICTS_IMAGE; /* which every process allows; nobody asks */
+    return check_aim(o, out, err);
+}
+
 mdlm_status md_image_plan_aim(md_image_settings *s, md_options *o, md_image_aim *out,
                               mdlm_error *err) {
+    static const char *const classifying[] = {"noisy", NULL};
+    if (!strcmp(s->task, "classify")) return aim_at_classes(s, o, out, err);
+    if (o) MD_TRY(md_options_refuse(o, classifying, "--task classify", err));
     choose_aim(s, o);
-    *out = (md_image_aim){
-        .process = {.process = (md_process_kind)md_name_value(md_process_names, s->process),
-                    .schedule =
-                        (md_beta_schedule)md_name_value(md_beta_schedule_names, s->noise_schedule),
-                    .timesteps = (int)s->timesteps,
-                    .zero_snr = s->zero_snr,
-                    .prediction =
-                        (md_prediction_kind)md_name_value(md_prediction_names, s->prediction),
-                    .variance = (md_variance_kind)md_name_value(md_variance_names, s->variance)},
-        .loss = (md_loss_kind)md_name_value(md_loss_names, s->loss),
-        .times = (md_times_kind)md_name_value(md_times_names, s->timestep_sampling)};
+    *out =
+        (md_image_aim){.process = process_of(s),
+                       .loss = (md_loss_kind)md_name_value(md_loss_names, s->loss),
+                       .times = (md_times_kind)md_name_value(md_times_names, s->timestep_sampling)};
+    out->process.prediction = (md_prediction_kind)md_name_value(md_prediction_names, s->prediction);
+    out->process.variance = (md_variance_kind)md_name_value(md_variance_names, s->variance);
     return check_aim(o, out, err);
 }
 
@@ -162,11 +188,20 @@ mdlm_status md_image_plan_network(md_image_settings *s, md_options *o, md_image_
     md_image_config c = {
         .shape = shape, .learned_variance = !strcmp(s->variance, "learned"), .classes = classes};
     MD_BUG_IF(!md_backbone_find(s->backbone, &c.backbone));
+    if (!strcmp(s->task, "classify")) {
+        if (c.backbone != MD_BACKBONE_UNET)
+            return md_fail(err, MDLM_USAGE,
+                           "--backbone %s is for --task generate: a classifier is half a U-Net",
+                           s->backbone);
+        c.backbone = MD_BACKBONE_ENCODER;
+        c.noisy = s->noisy;
+        c.learned_variance = false;
+    }
     MD_TRY(check_idle(s, o, err));
-    if (c.backbone == MD_BACKBONE_UNET)
-        MD_TRY(plan_unet(s, o, &c, err));
-    else
+    if (c.backbone == MD_BACKBONE_DIT)
         plan_dit(s, o, &c);
+    else
+        MD_TRY(plan_unet(s, o, &c, err));
     MD_TRY(md_image_config_check(&c, err));
     *out = c;
     return MDLM_OK;
@@ -183,9 +218,10 @@ int64_t md_image_plan_held(const md_image_settings *s, int64_t count) {
 void md_image_plan_training(md_image_settings *s, md_options *o, const md_image_config *c) {
     md_loop_settings *l = &s->loop;
     md_plan_choose(o, "batch_size", &l->batch_size, 32);
-    if (l->time <= 0) md_plan_choose(o, "steps", &l->steps, 3000);
+    if (l->time <= 0)
+        md_plan_choose(o, "steps", &l->steps, c->backbone == MD_BACKBONE_ENCODER ? 1000 : 3000);
     const bool muon = !strcmp(l->optimizer, "muon");
-    const int width = c->backbone == MD_BACKBONE_UNET ? 4 * c->base : c->dim;
+    const int width = c->backbone == MD_BACKBONE_DIT ? c->dim : 4 * c->base;
     const double narrow = fmin(2, sqrt(128.0 / width)); /* wider models want smaller steps */
     md_plan_choose_real(o, "lr", &l->lr, (muon ? 2e-3 : 1e-3) * narrow);
     if (muon) md_plan_choose_real(o, "muon_lr", &l->muon_lr, 0.03 * fmin(1, narrow));
@@ -216,6 +252,19 @@ static mdlm_status describe_images(const md_image_settings *s, const md_images *
                           err);
 }
 
+static mdlm_status describe_aim(const md_image_settings *s, md_buffer *out, mdlm_error *err) {
+    const bool vp = !strcmp(s->process, "vp");
+    const char *schedule = vp ? s->noise_schedule : "", *comma = vp ? ", " : "";
+    const long long levels = s->timesteps;
+    if (strcmp(s->task, "classify"))
+        return md_buffer_printf(out, err, "process: %s%s%s, %lld levels, %s predicted, loss %s\n",
+                                s->process, comma, schedule, levels, s->prediction, s->loss);
+    if (!s->noisy) return md_buffer_text(out, "task: tell the classes of clean images\n", err);
+    return md_buffer_printf(out, err,
+                            "task: tell the classes of images at %lld levels of noise, %s%s%s\n",
+                            levels, s->process, comma, schedule);
+}
+
 mdlm_status md_image_plan_describe(const md_image_settings *s, const md_options *o,
                                    const md_images *images, int64_t parameters, md_buffer *out,
                                    mdlm_error *err) {
@@ -223,12 +272,10 @@ mdlm_status md_image_plan_describe(const md_image_settings *s, const md_options 
     const double per_step = (double)(l->batch_size * l->accum);
     MD_TRY(describe_images(s, images, out, err));
     if (*md_images_note(images)) MD_TRY(md_buffer_printf(out, err, "%s\n", md_images_note(images)));
-    MD_TRY(md_buffer_printf(out, err, "model: %s, %.2f M parameters\n", s->backbone,
+    MD_TRY(md_buffer_printf(out, err, "model: %s, %.2f M parameters\n",
+                            strcmp(s->task, "classify") ? s->backbone : "encoder",
                             (double)parameters / 1e6));
-    MD_TRY(md_buffer_printf(out, err, "process: %s%s%s, %lld levels, %s predicted, loss %s\n",
-                            s->process, strcmp(s->process, "vp") ? "" : ", ",
-                            strcmp(s->process, "vp") ? "" : s->noise_schedule,
-                            (long long)s->timesteps, s->prediction, s->loss));
+    MD_TRY(describe_aim(s, out, err));
     if (l->time > 0)
         MD_TRY(md_buffer_printf(out, err, "length: %.0f s of training, %.0f images a step\n",
                                 l->time, per_step));

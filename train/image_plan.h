@@ -20,6 +20,7 @@
 
 /* What is predicted, lost and drawn. */
 typedef struct md_image_aim {
+    bool classify; /* then the process says how images are noised, if they are, and no more */
     md_gaussian_options process;
     md_loss_kind loss;
     md_times_kind times;

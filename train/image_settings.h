@@ -38,6 +38,12 @@
     X(REAL, dropout, 0, 0, 0.9, "dropout in the blocks")
 
 #define MD_IMAGE_PROCESS_SETTINGS(X) \
+    X(CHOICE, task, "generate", 0, 0, \
+      "generate|classify: draw images, or tell which class they show (for guidance and " \
+      "evaluation)") \
+    X(FLAG, noisy, true, 0, 0, \
+      "classify: images at every level of noise, as guidance needs; --no-noisy: clean ones " \
+      "alone, as evaluation does") \
     X(CHOICE, process, "auto", 0, 0, \
       "auto|vp|ve|flow: image fades as noise rises (DDPM); noise is added; straight from noise " \
       "to image; auto: flow, or vp where another option is of vp alone") \

@@ -26,9 +26,13 @@ mdlm_status md_image_setup_name(md_image_setup *setup, const char *const *names,
     return MDLM_OK;
 }
 
+static bool has_process(const md_image_config *c) {
+    return c->backbone != MD_BACKBONE_ENCODER || c->noisy;
+}
+
 static bool fill_members(cJSON *members, const md_image_setup *setup) {
-    cJSON *process = md_gaussian_to_json(&setup->process);
-    if (!cJSON_AddItemToObject(members, PROCESS, process)) {
+    cJSON *process = has_process(&setup->config) ? md_gaussian_to_json(&setup->process) : NULL;
+    if (has_process(&setup->config) && !cJSON_AddItemToObject(members, PROCESS, process)) {
         cJSON_Delete(process);
         return false;
     }
@@ -69,7 +73,8 @@ mdlm_status md_image_setup_load(const char *folder, md_image_setup *out, mdlm_er
     MD_GOTO(done, status, md_image_config_load(folder, &setup.config, &file, err));
     const cJSON *process = cJSON_GetObjectItemCaseSensitive(file, PROCESS);
     const cJSON *names = cJSON_GetObjectItemCaseSensitive(file, NAMES);
-    MD_GOTO(done, status, md_gaussian_from_json(process, path, &setup.process, err));
+    if (has_process(&setup.config))
+        MD_GOTO(done, status, md_gaussian_from_json(process, path, &setup.process, err));
     const bool learned = setup.process.opt.variance == MD_VARIANCE_LEARNED;
     if (learned != setup.config.learned_variance)
         status = md_fail(err, MDLM_INPUT,

@@ -20,7 +20,7 @@
 
 typedef struct md_image_setup {
     md_image_config config;
-    md_gaussian process;
+    md_gaussian process;  /* empty, T 0, of a classifier for clean images */
     md_names class_names; /* as many as config.classes */
 } md_image_setup;
 

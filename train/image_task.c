@@ -25,6 +25,17 @@ static int64_t outputs_of(const md_image_task *t) {
     return pixels_of(t) * md_image_config_outputs(&t->setup->config);
 }
 
+static bool classifies(const md_image_task *t) {
+    return t->setup->config.backbone == MD_BACKBONE_ENCODER;
+}
+
+/* Of a classifier for clean images, which has no process. */
+static const md_time_draw CLEAN = {.index = -1, .weight = 1};
+
+static bool is_clean(const md_image_task *t) {
+    return classifies(t) && !t->setup->config.noisy;
+}
+
 int64_t md_image_task_images(const md_image_task *t) {
     return (int64_t)t->batch * t->accum;
 }
@@ -88,7 +99,7 @@ static md_level level_of(const md_image_task *t, int i) {
     return md_gaussian_level(&t->setup->process, t->micro.draw[i].index);
 }
 
-/* micro.draw[i] is set. */
+/* micro.draw[i] is set; index -1: the image stays as it is. */
 static void noise_image(void *context, int64_t i, int worker) {
     const image_job *j = context;
     md_image_task *t = j->task;
@@ -96,7 +107,8 @@ static void noise_image(void *context, int64_t i, int worker) {
     const int64_t size = values_of(t), at = i * size;
     (void)worker;
     md_image_loader_read(j->loader, j->example + i, 1, b->image + at, b->label + i);
-    md_normal_fill(j->noise, (uint32_t)(j->first + i), 0, size, b->noise + at);
+    if (b->draw[i].index >= 0)
+        md_normal_fill(j->noise, (uint32_t)(j->first + i), 0, size, b->noise + at);
     md_gaussian_corrupt(&t->setup->process, b->draw[i].index, b->image + at, b->noise + at, size,
                         b->noisy + at);
     b->time[i] = level_of(t, (int)i).time;
@@ -139,7 +151,8 @@ static md_tensor *run_network(md_image_task *t, md_tape *tape, int n) {
 static void draw_levels(md_image_task *t, int64_t step, int64_t first) {
     const md_rng time = {.seed = t->seed, .stream = MD_STREAM_TIME, .step = (uint64_t)step};
     for (int i = 0; i < t->images; i++)
-        t->micro.draw[i] = md_times_draw(t->times, time, first + i, md_image_task_images(t));
+        t->micro.draw[i] =
+            is_clean(t) ? CLEAN : md_times_draw(t->times, time, first + i, md_image_task_images(t));
 }
 
 static void drop_labels(md_image_task *t, int64_t step, int64_t first) {
@@ -167,9 +180,13 @@ static mdlm_status loss(void *context, md_tape *tape, int64_t step, int micro, m
                      .share = 1 / (double)all};
     draw_levels(t, step, first);
     md_pool_run(t->pool, "noise", t->images, noise_image, &job);
-    drop_labels(t, step, first);
+    if (!classifies(t)) drop_labels(t, step, first);
     md_tensor *y = run_network(t, tape, t->images);
     if (!y) return md_tape_status(tape, err);
+    if (classifies(t)) {
+        *out = md_image_task_label_loss(t, tape, y, t->images, job.share);
+        return md_tape_status(tape, err);
+    }
     job.out = y->data;
     md_pool_run(t->pool, "image loss", t->images, judge_image, &job);
     double sum = 0;
@@ -194,6 +211,10 @@ static md_time_draw val_draw(const md_image_task *t, int64_t k, int64_t count) {
     if (t->times->kind != MD_TIMES_LOSS_AWARE) return md_times_draw(t->times, rng, k, count);
     const double u = ((double)k + 0.5) / (double)count;
     return (md_time_draw){.index = (int)(u * t->setup->process.T), .weight = 1};
+}
+
+int md_image_task_val_level(const md_image_task *t, int64_t k, int64_t count) {
+    return is_clean(t) ? CLEAN.index : val_draw(t, k, count).index;
 }
 
 /* Draws first .. of `count`, each of the next image that is held out, from the first again. */
@@ -244,6 +265,7 @@ static mdlm_status validate(void *context, bool thorough, double *value, mdlm_er
     md_image_task *t = context;
     const int64_t count = thorough ? VAL_THOROUGH : VAL_IMAGES;
     double sum = 0;
+    if (classifies(t)) return md_image_task_val_labels(t, count, value, err);
     if (t->loss == MD_LOSS_VLB) return validate_bound(t, thorough, value, err);
     for (int64_t first = 0; first < count; first += t->images) {
         const int64_t left = count - first;
@@ -303,23 +325,24 @@ static mdlm_status reload(void *context, mdlm_error *err) {
 }
 
 static mdlm_status sample(void *context, int64_t step, md_buffer *text, mdlm_error *err) {
+    if (classifies(context)) return md_image_task_say_labels(context, text, err);
     return md_image_task_sample(context, step, text, err);
 }
 
 md_task md_image_task_view(md_image_task *t) {
-    const bool bits = t->loss == MD_LOSS_VLB;
-    return (md_task){
-        .context = t,
-        .params = md_image_model_params(t->model),
-        .micro_batches = t->parts,
-        .items_per_step = md_image_task_images(t),
-        .unit = 1,
-        .measure = {.items = "images", .loss = "loss", .per = bits ? "dim" : NULL, .bits = bits},
-        .loss = loss,
-        .validate = validate,
-        .save_state = save_state,
-        .load_state = load_state,
-        .sample = sample,
-        .publish = publish,
-        .reload = reload};
+    const bool bits = !classifies(t) && t->loss == MD_LOSS_VLB;
+    const char *per = classifies(t) ? "image" : bits ? "dim" : NULL;
+    return (md_task){.context = t,
+                     .params = md_image_model_params(t->model),
+                     .micro_batches = t->parts,
+                     .items_per_step = md_image_task_images(t),
+                     .unit = 1,
+                     .measure = {.items = "images", .loss = "loss", .per = per, .bits = bits},
+                     .loss = loss,
+                     .validate = validate,
+                     .save_state = save_state,
+                     .load_state = load_state,
+                     .sample = sample,
+                     .publish = publish,
+                     .reload = reload};
 }

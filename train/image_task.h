@@ -1,4 +1,5 @@
-/* train/image_task.h: training of a network on noisy images, as a task of the training loop.
+/* train/image_task.h: training of a network on images, as a task of the training loop: one that
+ * takes noise off them, or one that tells which class they show.
  *
  * Step n: the loader says which images, the times (diffusion/gaussian_times.h) which noise level
  * each gets, spread evenly over the step; images are noised, the network runs, and the loss of each
@@ -9,6 +10,9 @@
  * Validation is the same loss on images that training does not see, of levels spread evenly over
  * the chain and noise that is always the same, so that its curve is smooth; with the loss vlb the
  * bound itself (diffusion/gaussian_bound.h).
+ *
+ * A classifier (an encoder) learns from images that are noised in the same way, or from clean ones:
+ * its loss is -ln p(label | image, level) (train/image_classify.c).
  */
 #ifndef MD_TRAIN_IMAGE_TASK_H
 #define MD_TRAIN_IMAGE_TASK_H
@@ -33,7 +37,7 @@ typedef struct md_image_task {
     md_image_model *model;
     md_image_setup *setup; /* its process is trained, too, when it is learned */
     md_times *times;
-    md_loss_kind loss;
+    md_loss_kind loss;           /* not of a classifier */
     md_image_loader train, held; /* what is trained on, and what is validated on */
     md_pool *pool;
     md_tape *tape;   /* for validation and samples */
@@ -62,5 +66,19 @@ mdlm_status md_image_task_sample(md_image_task *t, int64_t step, md_buffer *text
 
 /* Images in a step. */
 int64_t md_image_task_images(const md_image_task *t);
+
+/* For train/image_task.c, of a classifier; every image has a label. The loss of the micro-batch:
+ * `share` times the sum over its first n images of -ln p(label), of features [n,1,F]. NULL after a
+ * failure of the tape. */
+md_tensor *md_image_task_label_loss(md_image_task *t, md_tape *tape, md_tensor *features, int n,
+                                    double share);
+/* The mean over `count` images of the part that is held out, from the first again, each at the
+ * level that val_level says. */
+mdlm_status md_image_task_val_labels(md_image_task *t, int64_t count, double *value,
+                                     mdlm_error *err);
+int md_image_task_val_level(const md_image_task *t, int64_t k, int64_t count);
+/* Says how many of the images that are held out it tells right, at the least noise. The task's
+ * `sample`. */
+mdlm_status md_image_task_say_labels(md_image_task *t, md_buffer *text, mdlm_error *err);
 
 #endif

@@ -58,6 +58,19 @@ static mdlm_status check_same(image_session *s, const cJSON *images) {
     return status;
 }
 
+/* A classifier has nothing to learn from an image without a class. */
+static mdlm_status check_labels(image_session *s) {
+    const md_images *set = s->images.set;
+    const int64_t count = md_images_count(set);
+    int64_t without = 0;
+    if (!s->aim.classify) return MDLM_OK;
+    for (int64_t i = 0; i < count; i++) without += md_images_label(set, i) < 0;
+    if (without == 0) return MDLM_OK;
+    return md_fail(s->err, MDLM_INPUT,
+                   "--task classify needs the class of every image: %lld of %lld have none",
+                   (long long)without, (long long)count);
+}
+
 /* --- a new run -------------------------------------------------------------------------------- */
 
 /* What config.json will say. */
@@ -70,7 +83,8 @@ static mdlm_status make_setup(image_session *s) {
     mdlm_status status = md_image_setup_name(setup, names, classes, s->err);
     md_free(names);
     MD_TRY(status);
-    MD_TRY(md_gaussian_init(&setup->process, &s->aim.process, s->err));
+    if (!s->aim.classify || s->set->noisy)
+        MD_TRY(md_gaussian_init(&setup->process, &s->aim.process, s->err));
     const md_images_shape shape = md_images_get_shape(s->images.set);
     return md_image_plan_network(s->set, s->run.request.options,
                                  (md_image_shape){shape.Y, shape.X, shape.C}, classes,
@@ -123,6 +137,7 @@ static mdlm_status start_run(image_session *s) {
     MD_TRY(md_image_plan_aim(s->set, request->options, &s->aim, s->err));
     MD_TRY(md_session_stage(&s->run));
     MD_TRY(open_images(s, request->path_count ? request->paths[0] : DEFAULT_IMAGES));
+    MD_TRY(check_labels(s));
     MD_TRY(make_setup(s));
     md_image_plan_training(s->set, request->options, &s->setup.config);
     MD_TRY(make_network(s));

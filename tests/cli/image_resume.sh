@@ -9,7 +9,7 @@ same_run() {
               checkpoints/step-$3/ema.safetensors checkpoints/step-$3/optimizer.safetensors; do
     [ ! -e $1/$file ] || same $1/$file $2/$file "$4"
   done
-  for grid in $1/samples/*.png; do same $grid $2/samples/${grid##*/} "$4"; done
+  for grid in $1/samples/*.png; do [ ! -e $grid ] || same $grid $2/samples/${grid##*/} "$4"; done
   for run in $1 $2; do
     sed 's/"seconds":[^,]*,//; s/"images_per_second":[^,}]*//' $run/metrics.jsonl >$run.metrics
   done
@@ -22,6 +22,7 @@ for what in "$unet" \
             "$unet --noise-schedule learned --loss vlb --dropout 0.2 --accum 2 --flip --ema 0.9" \
             "$unet --loss hybrid --timestep-sampling loss-aware --class-drop 0.5 --optimizer muon" \
             "$unet --process ve --accum 3 --ema 0 --dtype f32 --lr-schedule wsd" \
+            "$unet --task classify --process flow --dropout 0.1" "$unet --task classify --no-noisy" \
             "$dit --zero-snr --loss min-snr --dtype bf16 --optimizer adamw" \
             "$dit --process flow --dropout 0.1 --timestep-sampling loss-aware"; do
   set -- --steps 12 --batch-size 6 --eval-every 4 --save-every 5 --sample-every 6 --overwrite \
