@@ -93,8 +93,10 @@ static void fixture_init(fixture *f, variant v) {
                                         .base = 16,
                                         .mults = {2, {1, 1}},
                                         .res_blocks = 1};
-    if (v.noisy) assert_ok(md_gaussian_init(&f->setup.process, &process, &err));
-    assert_ok(md_times_init(&f->times, MD_TIMES_UNIFORM, LEVELS, &err));
+    if (v.noisy) {
+        assert_ok(md_gaussian_init(&f->setup.process, &process, &err));
+        assert_ok(md_times_init(&f->times, MD_TIMES_UNIFORM, &f->setup.process, &err));
+    }
     assert_ok(md_image_model_new(&f->setup.config, true, &f->model, &err));
     md_image_model_init(f->model, 3);
     make_task(f, &v);
@@ -349,10 +351,15 @@ END_TEST
 /* A flow, and a chain that ends in noise alone, cannot predict noise, which nobody asks for. */
 START_TEST(every_process_can_noise_a_classifiers_images) {
     static const char *const processes[] = {"vp", "ve", "flow"};
+    md_image_settings open = settings_of(true);
+    md_image_aim usual;
+    mdlm_error err = {0};
+    open.process = "auto";
+    assert_ok(md_image_plan_aim(&open, NULL, &usual, &err));
+    ck_assert_int_eq(usual.process.process, MD_PROCESS_FLOW); /* as of the models that it guides */
     for (int i = 0; i < 4; i++) {
         md_image_settings s = settings_of(true);
         md_image_aim aim;
-        mdlm_error err = {0};
         s.process = processes[i % 3];
         s.zero_snr = i == 3;
         assert_ok(md_image_plan_aim(&s, NULL, &aim, &err));

@@ -172,7 +172,8 @@ static mdlm_status reopen_run(image_session *s) {
 static mdlm_status make_task(image_session *s) {
     const md_image_settings *set = s->set;
     const uint64_t seed = s->run.request.seed;
-    MD_TRY(md_times_init(&s->times, s->aim.times, &s->setup.process, s->err));
+    if (s->setup.process.T > 0) /* not so of a classifier for clean images */
+        MD_TRY(md_times_init(&s->times, s->aim.times, &s->setup.process, s->err));
     s->task = (md_image_task){
         .model = s->model,
         .setup = &s->setup,
