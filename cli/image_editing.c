@@ -46,11 +46,7 @@ static void settle(const md_cli *cli, md_cli_image_edit *e, md_image_sampler_opt
     sampler->one_noise = *opt->interpolate;
     sampler->jump = (int)opt->jump;
     sampler->resamplings = (int)opt->resamplings;
-    const md_image_repeats repeats = {.first = sampler->start < 0 ? 0 : sampler->start,
-                                      .steps = sampler->steps,
-                                      .jump = sampler->jump,
-                                      .resamplings = *opt->inpaint ? sampler->resamplings : 1};
-    e->steps = (int)md_image_repeats_steps(&repeats);
+    e->steps = (int)md_image_sampler_steps(sampler, *opt->inpaint);
 }
 
 /* --- pictures --------------------------------------------------------------------------------- */
@@ -120,7 +116,7 @@ mdlm_status md_cli_image_edit_init(const md_cli *cli, const md_cli_image_editing
     e->opt = opt;
     e->shape = shape;
     e->size = (size_t)shape.Y * (size_t)shape.X * (size_t)shape.C;
-    e->steps = sampler->steps;
+    e->steps = (int)md_image_sampler_steps(sampler, false);
     MD_TRY(check_options(cli, opt, err));
     const wanted init = {"init-image", opt->init_image, shape.C, true};
     const wanted inpaint = {"inpaint", opt->inpaint, shape.C, false};

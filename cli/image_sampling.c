@@ -14,10 +14,13 @@ const md_option md_cli_image_sampling_table[] = {MD_CLI_IMAGE_SAMPLING_OPTIONS(M
 
 static mdlm_status refuse_idle(const md_cli *cli, const md_image_rule *rule, mdlm_error *err) {
     static const char *const ddim[] = {"eta", NULL}, *const ddpm[] = {"variance", NULL};
+    static const char *const langevin[] = {"level_steps", "step_size", NULL};
     if (rule != &md_image_rule_ddim)
         MD_TRY(md_options_refuse(cli->options, ddim, "--sampler ddim", err));
     if (rule != &md_image_rule_ddpm)
         MD_TRY(md_options_refuse(cli->options, ddpm, "--sampler ddpm", err));
+    if (rule != &md_image_rule_langevin)
+        MD_TRY(md_options_refuse(cli->options, langevin, "--sampler langevin", err));
     return MDLM_OK;
 }
 
@@ -37,7 +40,9 @@ static void settle_sampling(const md_cli *cli, const md_cli_image_sampling *opt,
     *o = md_image_sampler_defaults(choose_rule(cli, opt->sampler), &s->process);
     if (spacing >= 0) o->spacing = (md_spacing_kind)spacing;
     if (opt->steps > 0) o->steps = (int)opt->steps;
+    if (o->rule->level_steps > 0) o->level_steps = (int)opt->level_steps;
     o->eta = opt->eta;
+    o->step_size = opt->step_size;
     o->clip.on = strcmp(opt->clip_x0, "none") != 0;
     if (strcmp(opt->clip_x0, "dynamic") == 0) o->clip.quantile = 0.995;
     o->seed = (uint64_t)cli->common.seed;
@@ -83,14 +88,19 @@ void md_cli_image_sampler_labels(const md_cli_image_sampler *s, int64_t first, i
 mdlm_status md_cli_image_sampler_describe(const md_cli *cli, const md_cli_image_sampling *opt,
                                           const md_cli_image_sampler *s, md_buffer *out,
                                           mdlm_error *err) {
-    return md_buffer_printf(
-        out, err,
-        "sampler %s%s, steps %d%s, spacing %s%s, clip-x0 %s%s, guidance scale %g%s, seed %lld%s",
-        s->options.rule->name, md_cli_defaulted(cli, "sampler"), s->options.steps,
-        md_cli_defaulted(cli, "steps"), md_spacing_names[s->options.spacing],
-        md_cli_defaulted(cli, "spacing"), opt->clip_x0, md_cli_defaulted(cli, "clip_x0"),
-        opt->guidance_scale, md_cli_defaulted(cli, "guidance_scale"), (long long)cli->common.seed,
-        md_cli_defaulted(cli, "seed"));
+    MD_TRY(md_buffer_printf(out, err, "sampler %s%s, steps %d%s, ", s->options.rule->name,
+                            md_cli_defaulted(cli, "sampler"), s->options.steps,
+                            md_cli_defaulted(cli, "steps")));
+    if (s->options.rule->level_steps > 0)
+        MD_TRY(md_buffer_printf(out, err, "level steps %d%s of size %g%s, ", s->options.level_steps,
+                                md_cli_defaulted(cli, "level_steps"), s->options.step_size,
+                                md_cli_defaulted(cli, "step_size")));
+    return md_buffer_printf(out, err,
+                            "spacing %s%s, clip-x0 %s%s, guidance scale %g%s, seed %lld%s",
+                            md_spacing_names[s->options.spacing], md_cli_defaulted(cli, "spacing"),
+                            opt->clip_x0, md_cli_defaulted(cli, "clip_x0"), opt->guidance_scale,
+                            md_cli_defaulted(cli, "guidance_scale"), (long long)cli->common.seed,
+                            md_cli_defaulted(cli, "seed"));
 }
 
 /* Images of no class, alone or to be guided away from, are what a share of the training was for. */

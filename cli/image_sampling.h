@@ -27,14 +27,18 @@
     X(TEXT, class, "", 0, 0, \
       "classes in turn, by name or number, as in circle,3; all; none; all of them if not given") \
     X(CHOICE, sampler, "auto", 0, 0, \
-      "auto|ddpm|ddim|dpm++=dpm=dpmpp_2m|heun|euler: ancestral; with as much noise as --eta " \
-      "says; second order with one evaluation a step; with two; first order; auto: ddpm, or " \
-      "ddim with --eta") \
+      "auto|ddpm|ddim|dpm++=dpm=dpmpp_2m|heun|euler|langevin: ancestral; with as much noise as " \
+      "--eta says; second order with one evaluation a step; with two; first order; annealed " \
+      "Langevin dynamics; auto: ddpm, or ddim with --eta") \
     X(INT, steps, 0, 1, 100000, \
-      "noise levels visited; ddpm 250, ddim and euler 50, dpm++ 25, heun 18 if not given") \
+      "noise levels visited; ddpm 250, ddim, euler and langevin 50, dpm++ 25, heun 18 if not " \
+      "given") \
+    X(INT, level_steps, 5, 1, 100000, "langevin: steps at each level") \
+    X(REAL, step_size, 0.5, 1e-6, 2, \
+      "langevin: of a step, as a multiple of the variance of the level's noise") \
     X(CHOICE, spacing, "auto", 0, 0, \
       "auto|leading|linspace|trailing|karras: which levels; auto: trailing, but karras for heun, " \
-      "euler and variance-exploding models") \
+      "euler, langevin and variance-exploding models") \
     X(REAL, eta, 0, 0, 1, "ddim: 0 without noise .. 1 as much as ddpm with --variance small") \
     X(CHOICE, variance, "auto", 0, 0, \
       "auto|small=fixed_small|large=fixed_large|learned=learned_range: of ddpm's noise; auto: " \

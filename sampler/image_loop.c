@@ -19,7 +19,7 @@ typedef struct md_image_loop {
     size_t size;
     int calls_of;             /* B */
     bool variances;           /* the network says them, too */
-    md_level *levels;         /* [opt->steps + 1] */
+    md_level *levels;         /* [way_steps + 1] */
     float *x0;                /* [N, size] the last estimates */
     float *before;            /* [N, size] those before them; 0 at first */
     float *input;             /* [B, size] what the network is shown, where that is not x */
@@ -47,6 +47,8 @@ md_image_sampler_options md_image_sampler_defaults(const md_image_rule *rule,
     return (md_image_sampler_options){
         .rule = rule,
         .steps = rule->steps < process->T ? rule->steps : process->T,
+        .level_steps = rule->level_steps > 0 ? rule->level_steps : 1,
+        .step_size = 0.5,
         .spacing = karras ? MD_SPACING_KARRAS : MD_SPACING_TRAILING,
         .clip = {.on = true, .most = INFINITY},
         .seed = 1,
@@ -57,8 +59,25 @@ md_image_sampler_options md_image_sampler_defaults(const md_image_rule *rule,
     };
 }
 
+/* Of the whole way. */
+static int way_steps(const md_image_sampler_options *opt) {
+    return opt->steps * opt->level_steps;
+}
+
 static int first_step(const md_image_sampler_options *opt) {
-    return opt->start < 0 ? 0 : opt->start;
+    return opt->start < 0 ? 0 : opt->start * opt->level_steps;
+}
+
+static md_image_repeats repeats_of(const md_image_sampler_options *opt, bool repaint) {
+    return (md_image_repeats){.first = first_step(opt),
+                              .steps = way_steps(opt),
+                              .jump = opt->jump,
+                              .resamplings = repaint ? opt->resamplings : 1};
+}
+
+int64_t md_image_sampler_steps(const md_image_sampler_options *opt, bool repaint) {
+    const md_image_repeats repeats = repeats_of(opt, repaint);
+    return md_image_repeats_steps(&repeats);
 }
 
 /* --- before the run -------------------------------------------------------------------------- */
@@ -84,6 +103,9 @@ static mdlm_status check_options(const md_image_loop *r, mdlm_error *err) {
                        opt->steps - 1);
     if (!(opt->eta >= 0 && opt->eta <= 1))
         return md_fail(err, MDLM_USAGE, "--eta %g: expected from 0 to 1", opt->eta);
+    if (!(opt->step_size > 0 && opt->step_size <= 2))
+        return md_fail(err, MDLM_USAGE, "--step-size %g: expected more than 0, up to 2",
+                       opt->step_size);
     if (opt->first_index < 0)
         return md_fail(err, MDLM_USAGE, "--first-index %lld: expected at least 0",
                        (long long)opt->first_index);
@@ -120,12 +142,26 @@ static mdlm_status allocate(md_image_loop *r, mdlm_error *err) {
     return MDLM_OK;
 }
 
+/* Steps at a level, and in all. How many levels there may be is the spacing's to say. */
+static mdlm_status check_level_steps(const md_image_sampler_options *opt, mdlm_error *err) {
+    const int most = opt->steps < 1 ? MD_MOST_TIMESTEPS : MD_MOST_TIMESTEPS / opt->steps;
+    if (opt->level_steps == 1) return MDLM_OK;
+    if (opt->rule->level_steps == 0)
+        return md_fail(err, MDLM_USAGE, "%d steps at a level: expected 1 with '%s'",
+                       opt->level_steps, opt->rule->name);
+    if (opt->level_steps > 1 && opt->level_steps <= most) return MDLM_OK;
+    return md_fail(err, MDLM_USAGE, "%d steps at each of %d levels: expected from 1 to %d",
+                   opt->level_steps, opt->steps, most);
+}
+
 /* The levels, of options that make sense. */
 static mdlm_status plan(md_image_loop *r, mdlm_error *err) {
-    const int steps = r->opt->steps < 1 ? 0 : r->opt->steps; /* too few: refused below */
+    const md_image_sampler_options *opt = r->opt;
+    MD_TRY(check_level_steps(opt, err));
+    const int steps = opt->steps < 1 ? 0 : way_steps(opt);
     r->levels = md_alloc((size_t)steps + 1, sizeof *r->levels, err);
     if (!r->levels) return MDLM_RUNTIME;
-    MD_TRY(md_gaussian_spacing(r->process, r->opt->spacing, r->opt->steps, r->levels, err));
+    MD_TRY(md_image_way_levels(r->process, opt, r->levels, err));
     return check_options(r, err);
 }
 
@@ -347,7 +383,7 @@ static int start_block(void *context, int block) {
 
 static int finish(void *context) {
     const md_image_loop *r = context;
-    return r->step < r->opt->steps ? r->batch->samples : 0;
+    return r->step < r->repeats.steps ? r->batch->samples : 0;
 }
 
 static int show(void *context, int taken, int steps) {
@@ -365,6 +401,7 @@ static int show(void *context, int taken, int steps) {
 }
 
 static mdlm_status sample(md_image_loop *r, mdlm_error *err) {
+    MD_TRY(plan(r, err));
     const md_sampling loop = {.context = r,
                               .blocks = 1,
                               .steps = (int)md_image_repeats_steps(&r->repeats),
@@ -372,7 +409,6 @@ static mdlm_status sample(md_image_loop *r, mdlm_error *err) {
                               .step = step,
                               .finish = finish,
                               .show = show};
-    MD_TRY(plan(r, err));
     MD_TRY(check_labels(r->denoiser, r->batch, err));
     MD_TRY(allocate(r, err));
     return md_sampling_run(&loop, &r->steps, err);
@@ -406,15 +442,12 @@ mdlm_status md_image_sampler_run(const md_image_denoiser *denoiser, const md_gau
     MD_BUG_IF(batch->samples < 1 || (denoiser->given > 0) != (batch->given != NULL));
     MD_BUG_IF(batch->repaint && !batch->source);
     r.batch = batch;
-    r.repeats = (md_image_repeats){.first = first_step(opt),
-                                   .steps = opt->steps,
-                                   .jump = opt->jump,
-                                   .resamplings = batch->repaint ? opt->resamplings : 1};
+    r.repeats = repeats_of(opt, batch->repaint != NULL);
     r.calls_of = opt->batch < batch->samples ? opt->batch : batch->samples;
     mdlm_status status = sample(&r, err);
     if (status == MDLM_CANCELLED) {
         memcpy(batch->x, r.x0, (size_t)batch->samples * r.size * sizeof *r.x0);
-        r.step = opt->steps;
+        r.step = r.repeats.steps;
         if (batch->repaint) run_tasks(&r, "known pixels", batch->samples, keep_known);
     }
     if (work && (status == MDLM_OK || status == MDLM_CANCELLED))

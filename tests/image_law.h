@@ -70,15 +70,17 @@ static inline law_state law_walk(const md_gaussian *p, const md_level *levels, i
     return s;
 }
 
-/* Of samples that start from unit noise and take the spacing's levels. */
+/* Of samples that start from noise and take the levels of their way. */
 static inline double law_variance(const md_gaussian *p, const md_image_sampler_options *opt,
                                   double variance) {
-    static md_level levels[1001];
+    static md_level levels[4001];
     mdlm_error err;
-    ck_assert_int_le(opt->steps, 1000);
-    assert_ok(md_gaussian_spacing(p, opt->spacing, opt->steps, levels, &err));
-    law_state s = law_walk(p, levels, opt->steps, opt, variance);
-    return s.x * s.x + s.noise;
+    const int steps = opt->steps * opt->level_steps;
+    ck_assert_int_le(steps, 4000);
+    assert_ok(md_image_way_levels(p, opt, levels, &err));
+    law_state s = law_walk(p, levels, steps, opt, variance);
+    double start = md_gaussian_start(p, levels[0]);
+    return start * start * s.x * s.x + s.noise;
 }
 
 /* --- the network ----------------------------------------------------------------------------- */

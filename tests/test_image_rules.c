@@ -1,9 +1,9 @@
 /* tests/test_image_rules.c: rules for images, in numbers: golden values, closed forms, orders. */
 #include "tests/image_law.h"
 
-static const md_image_rule *const all_rules[] = {&md_image_rule_ddpm, &md_image_rule_ddim,
-                                                 &md_image_rule_dpm, &md_image_rule_heun,
-                                                 &md_image_rule_euler};
+static const md_image_rule *const all_rules[] = {&md_image_rule_ddpm,  &md_image_rule_ddim,
+                                                 &md_image_rule_dpm,   &md_image_rule_heun,
+                                                 &md_image_rule_euler, &md_image_rule_langevin};
 enum { RULES = sizeof all_rules / sizeof *all_rules };
 
 /* diffusers' linear betas and OpenAI's are one schedule at T = 1000. */
@@ -199,6 +199,7 @@ START_TEST(rules_without_noise_keep_eps) {
         md_level levels[STEPS + 1];
         levels_of(&p, STEPS, levels);
         for (int r = 1; r < RULES; r++) {
+            if (all_rules[r] == &md_image_rule_langevin) continue;
             md_image_sampler_options opt = options(all_rules[r], &p, STEPS);
             law_state s = law_walk(&p, levels, STEPS - 1, &opt, 0); /* the data are the point 0 */
             ck_assert_double_eq_tol(s.x, levels[STEPS - 1].noise / levels[0].noise, 1e-12);
@@ -321,6 +322,102 @@ START_TEST(dpm_goes_along_the_line_through_two_estimates) {
 }
 END_TEST
 
+/* --- Langevin dynamics ----------------------------------------------------------------------- */
+
+/* The variance that steps at one level end up with, of data N(0, v). */
+static double at_one_level(const md_image_rule *rule, const md_gaussian *p, md_level at,
+                           double step_size, double v) {
+    md_image_sampler_options opt = options(rule, p, 1);
+    opt.step_size = step_size;
+    md_image_way way = {
+        .process = p, .options = &opt, .first = true, .before = at, .from = at, .to = at};
+    law_state s = {.x = 1};
+    for (int i = 0; i < 4000; i++) law_step(&s, &way, v);
+    return s.x * s.x + s.noise;
+}
+
+/* x0(x) = s rho x / ... makes of the step x' = g x + fresh noise with g = a + (1 - a) rho, where a
+ * = 1 - step_size / 2 and rho is the data's share of V = s^2 v + n^2; so the variance that stays is
+ * V (1 + a) / (1 + g). It is V, the law of the level, as steps get small, and where there is
+ * nothing but noise whatever their size. */
+START_TEST(langevin_dynamics_end_in_the_law_of_their_level) {
+    static const double sizes[] = {0.01, 0.2, 0.5, 2};
+    const double v = 0.25;
+    for (int k = 0; k < KINDS; k++) {
+        md_gaussian p = kind(k);
+        for (int i = 0; i < 4; i++) {
+            md_level at = md_gaussian_level_at(&p, 0.6);
+            const double image = at.signal * at.signal * v, V = image + at.noise * at.noise;
+            const double a = 1 - sizes[i] / 2, g = a + (1 - a) * image / V;
+            const double found = at_one_level(&md_image_rule_langevin, &p, at, sizes[i], v);
+            ck_assert_double_eq_tol(found / V, (1 + a) / (1 + g), 1e-9); /* 4000 roundings */
+            if (i == 0) ck_assert_double_eq_tol(found / V, 1, 2e-3);
+            ck_assert_double_eq_tol(at_one_level(&md_image_rule_langevin, &p, at, sizes[i], 0),
+                                    at.noise * at.noise, 1e-9);
+        }
+        md_gaussian_release(&p);
+    }
+}
+END_TEST
+
+/* alpha/2 of the score, and the variance alpha (1 - step_size / 4). */
+START_TEST(a_step_of_langevin_dynamics_is_the_score_and_noise) {
+    const double x = 0.7, x0 = -0.4, size = 0.3;
+    for (int k = 0; k < KINDS; k++) {
+        md_gaussian p = kind(k);
+        md_image_sampler_options opt = options(&md_image_rule_langevin, &p, 1);
+        md_level at = md_gaussian_level_at(&p, 0.9), next = md_gaussian_level_at(&p, 0.8);
+        md_image_way way = {.process = &p, .options = &opt, .before = at, .from = at, .to = at};
+        const double alpha = size * at.noise * at.noise;
+        const double score = -(x - at.signal * x0) / (at.noise * at.noise);
+        md_image_move stay[MD_IMAGE_MOVES], go[MD_IMAGE_MOVES];
+        opt.step_size = size;
+        ck_assert_int_eq(md_image_rule_langevin.moves(&way, stay), 1);
+        ck_assert_double_eq_tol(stay->keep * x + stay->image * x0, x + alpha / 2 * score, 1e-12);
+        ck_assert_double_eq_tol(stay->noise * stay->noise, alpha * (1 - size / 4), 1e-12);
+        way.to = next; /* the same in the coordinates x / signal */
+        ck_assert_int_eq(md_image_rule_langevin.moves(&way, go), 1);
+        const double scale = next.signal / at.signal;
+        ck_assert_double_eq_tol(go->keep, scale * stay->keep, 1e-12);
+        ck_assert_double_eq_tol(go->image, scale * stay->image, 1e-12);
+        ck_assert_double_eq_tol(go->noise, scale * stay->noise, 1e-12);
+        md_gaussian_release(&p);
+    }
+}
+END_TEST
+
+/* The whole score in the place of half of it. */
+static int twice_the_score(const md_image_way *way, md_image_move move[MD_IMAGE_MOVES]) {
+    int moves = md_image_rule_langevin.moves(way, move);
+    move[0].image *= 2;
+    if (way->from.signal > 0) move[0].keep -= move[0].image / 2 / way->from.signal;
+    return moves;
+}
+
+/* What samples of N(0, 1/4) come out as, as a share of that. */
+static double annealed(const md_image_rule *rule, const md_gaussian *p, int level_steps,
+                       double step_size) {
+    md_image_sampler_options opt = options(rule, p, 100);
+    opt.spacing = p->opt.process == MD_PROCESS_FLOW ? MD_SPACING_TRAILING : MD_SPACING_KARRAS;
+    opt.level_steps = level_steps;
+    opt.step_size = step_size;
+    return law_variance(p, &opt, 0.25) / 0.25;
+}
+
+/* Steps of half a variance are too long where image and noise are of one size, and 100 levels too
+ * few for the last to be mixed: a few parts in a hundred together. */
+START_TEST(annealed_langevin_dynamics_reach_the_data) {
+    const md_image_rule twice = {.name = "twice", .level_steps = 1, .moves = twice_the_score};
+    for (int k = 0; k < KINDS; k++) {
+        md_gaussian p = kind(k);
+        ck_assert_double_eq_tol(annealed(&md_image_rule_langevin, &p, 5, 0.5), 1, 0.05);
+        ck_assert_double_eq_tol(annealed(&md_image_rule_langevin, &p, 40, 0.1), 1, 0.06);
+        ck_assert_double_lt(annealed(&twice, &p, 40, 0.1), 0.6);
+        md_gaussian_release(&p);
+    }
+}
+END_TEST
+
 /* --- orders ---------------------------------------------------------------------------------- */
 
 /* The probability flow of data N(0, v) multiplies x / signal by sqrt((v + sigma'^2) / (v +
@@ -422,6 +519,9 @@ int main(void) {
     suite_case(s, euler_goes_along_the_slope);
     suite_case(s, heun_takes_the_mean_of_two_slopes);
     suite_case(s, dpm_goes_along_the_line_through_two_estimates);
+    suite_case(s, langevin_dynamics_end_in_the_law_of_their_level);
+    suite_case(s, a_step_of_langevin_dynamics_is_the_score_and_noise);
+    suite_case(s, annealed_langevin_dynamics_reach_the_data);
     suite_case(s, rules_have_their_order);
     suite_case(s, rules_are_found_by_name);
     suite_case(s, defaults_fit_the_process);

@@ -34,11 +34,12 @@ static double number_by_hand(const law_model *model, const md_image_sampler_opti
                              uint32_t index, uint32_t place, double mean) {
     const md_gaussian *p = model->process;
     md_level levels[101];
+    const int steps = opt->steps * opt->level_steps;
     mdlm_error err;
     md_rng rng = {.seed = opt->seed, .stream = MD_STREAM_NOISE};
-    assert_ok(md_gaussian_spacing(p, opt->spacing, opt->steps, levels, &err));
+    assert_ok(md_image_way_levels(p, opt, levels, &err));
     double x = md_gaussian_start(p, levels[0]) * md_normal(rng, index, place), before = 0;
-    for (int i = 0; i < opt->steps; i++) {
+    for (int i = 0; i < steps; i++) {
         md_image_move move[MD_IMAGE_MOVES];
         md_image_way way = {p, opt, i == 0, levels[i > 0 ? i - 1 : 0], levels[i], levels[i + 1]};
         int moves = opt->rule->moves(&way, move);
@@ -135,10 +136,10 @@ END_TEST
 START_TEST(samples_have_the_variance_of_their_rule) {
     enum { N = 64, ALL = 16 * 16 * N };
     static float x[ALL];
-    static const char *const rules[] = {"ddpm", "ddim", "dpm++"};
+    static const char *const rules[] = {"ddpm", "ddim", "dpm++", "langevin"};
     const md_image_shape plane = {16, 16, 1};
     mdlm_error err;
-    for (int r = 0; r < 3; r++) {
+    for (int r = 0; r < 4; r++) {
         md_gaussian p = law_process((md_gaussian_options){.timesteps = 1000});
         law_model model = {.process = &p, .shape = plane, .sd = 0.5};
         md_image_denoiser denoiser = law_denoiser(&model);
@@ -290,6 +291,7 @@ END_TEST
 
 typedef struct watcher {
     int calls, stop_at;
+    int level_steps; /* 0: 1 */
     int64_t evaluations;
     int keep_at; /* copy x after this step */
     float kept[SAMPLES * SIZE], last_x0[SAMPLES * SIZE];
@@ -300,7 +302,8 @@ static int watch(void *user, const md_image_step *step) {
     watcher *w = user;
     ck_assert_int_eq(step->step, ++w->calls);
     ck_assert_int_eq(step->samples, SAMPLES);
-    ck_assert(w->calls == 1 || step->level.noise < w->noise);
+    ck_assert(w->calls == 1 || step->level.noise < w->noise ||
+              (step->level.noise == w->noise && w->calls % w->level_steps != 0));
     ck_assert_int_gt(step->evaluations, w->evaluations);
     w->evaluations = step->evaluations;
     w->noise = step->level.noise;
@@ -309,7 +312,7 @@ static int watch(void *user, const md_image_step *step) {
     return step->step == w->stop_at;
 }
 
-/* Runs `rule` for 8 steps from step `start`. */
+/* Runs `rule` through 8 levels from level `start` on. */
 static mdlm_status watched(const char *rule, int start, watcher *w, float *x, md_sampler_work *work,
                            mdlm_error *err) {
     md_gaussian p = kind(0);
@@ -318,6 +321,8 @@ static mdlm_status watched(const char *rule, int start, watcher *w, float *x, md
     md_image_sampler_options opt = options(rule, &p, 8);
     opt.start = start;
     opt.eta = 1;
+    if (w->level_steps > 0) opt.level_steps = w->level_steps;
+    w->level_steps = opt.level_steps;
     opt.on_step = watch;
     opt.user = w;
     md_image_batch batch = {.x = x, .samples = SAMPLES};
@@ -375,6 +380,21 @@ START_TEST(a_run_goes_on_from_images_of_any_step) {
 }
 END_TEST
 
+START_TEST(langevin_dynamics_stay_at_each_level_and_go_on_from_any) {
+    mdlm_error err;
+    md_sampler_work work;
+    float whole[SAMPLES * SIZE], x[SAMPLES * SIZE];
+    watcher w = {.level_steps = 3, .keep_at = 2 * 3}, rest = {.level_steps = 3};
+    assert_ok(watched("langevin", -1, &w, whole, &work, &err));
+    ck_assert_int_eq(work.steps, 8 * 3);
+    ck_assert_int_eq(work.evaluations, 8 * 3 * SAMPLES);
+    memcpy(x, w.kept, sizeof x);
+    assert_ok(watched("langevin", 2, &rest, x, &work, &err));
+    ck_assert_int_eq(work.steps, 6 * 3);
+    ck_assert_mem_eq(x, whole, sizeof x);
+}
+END_TEST
+
 /* --- how runs fail --------------------------------------------------------------------------- */
 
 typedef struct attempt {
@@ -428,6 +448,12 @@ START_TEST(options_that_make_no_sense_are_refused_before_any_evaluation) {
     REFUSED(a.opt.start = -2, "start at step -2");
     REFUSED(a.opt.eta = 1.5, "--eta 1.5: expected from 0 to 1");
     REFUSED(a.opt.eta = (double)NAN, "--eta");
+    REFUSED(a.opt.step_size = 0, "--step-size 0: expected more than 0, up to 2");
+    REFUSED(a.opt.step_size = (double)NAN, "--step-size");
+    REFUSED(a.opt.level_steps = 2, "2 steps at a level: expected 1 with 'ddpm'");
+    REFUSED((a.opt.rule = &md_image_rule_langevin, a.opt.level_steps = 0),
+            "0 steps at each of 4 levels: expected from 1 to 25000");
+    REFUSED((a.opt.rule = &md_image_rule_langevin, a.opt.level_steps = 25001), "to 25000");
     REFUSED(a.opt.first_index = -1, "--first-index -1");
     REFUSED(a.label[1] = 4, "class 4: expected from 0 to 3");
     REFUSED(a.label[0] = -2, "class -2");
@@ -491,6 +517,7 @@ int main(void) {
     suite_case(s, every_step_is_shown_and_counted);
     suite_case(s, a_run_can_be_cancelled);
     suite_case(s, a_run_goes_on_from_images_of_any_step);
+    suite_case(s, langevin_dynamics_stay_at_each_level_and_go_on_from_any);
     suite_case(s, options_that_make_no_sense_are_refused_before_any_evaluation);
     suite_case(s, a_failing_network_ends_the_run);
     suite_case(s, numbers_that_are_not_finite_are_an_error);

@@ -29,7 +29,7 @@ done
 check "three files, three lines" test "$(ls images | wc -l) $(wc -l <out.txt)" = "3 3"
 
 # --- the same image, however it is made ---
-for sampler in ddpm ddim dpm++ heun euler; do
+for sampler in ddpm ddim dpm++ heun euler langevin; do
   expect 0 "" "$mdlm" image-generate --sampler $sampler --steps 7 -n 5 -t 1 --out a/ --quiet
   expect 0 "" "$mdlm" image-generate --sampler $sampler --steps 7 -n 2 -t 3 --out b/ --quiet
   expect 0 "" "$mdlm" image-generate --sampler $sampler --steps 7 -n 3 -t 2 --first-index 2 \
@@ -83,6 +83,11 @@ refuse 2 "did you mean 'circle'?" "$mdlm" image-generate $run --class cirle
 refuse 2 "--class '99' is not known: expected one of the" "$mdlm" image-generate $run --class 99
 refuse 2 "--class '' is not known" "$mdlm" image-generate $run --class 1,
 refuse 2 "--eta is for --sampler ddim" "$mdlm" image-generate $run --sampler heun --eta 1
+refuse 2 "--step-size is for --sampler langevin" "$mdlm" image-generate $run --step-size 1
+refuse 2 "--level-steps is for --sampler langevin" "$mdlm" image-generate $run --sampler ddim \
+  --level-steps 2
+refuse 2 "100000 steps at each of 2 levels: expected from 1 to 50000" "$mdlm" image-generate $run \
+  --sampler langevin --steps 2 --level-steps 100000
 refuse 2 "--variance is for --sampler ddpm" "$mdlm" image-generate $run --variance small --eta 0
 refuse 2 "--columns is for a grid" "$mdlm" image-generate $run --columns 3 --out some/
 refuse 2 "--guidance-scale is for images of a class" "$mdlm" image-generate $run --class none \
@@ -103,7 +108,7 @@ refuse 2 "the model predicts none" "$mdlm" image-generate --run plain --sampler 
   --variance learned --steps 5 --quiet
 for process in ve flow; do
   train_images --steps 2 --overwrite --run $process --process $process || fail "$(cat train.err)"
-  for sampler in ddpm ddim dpm++ heun euler; do
+  for sampler in ddpm ddim dpm++ heun euler langevin; do
     expect 0 "" "$mdlm" image-generate --run $process -n 2 --steps 3 --sampler $sampler
   done
 done
