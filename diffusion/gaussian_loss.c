@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-const char *const md_loss_names[] = {"simple", "hybrid", "vlb", "min-snr", "v", NULL};
+const char *const md_loss_names[] = {"simple", "hybrid", "vlb", "min-snr", "v", "score", NULL};
 
 static const double ln2 = 0.69314718055994530942;
 static const double half_bin = 1.0 / 255, edge = .999, least_likelihood = 1e-12;
@@ -149,6 +149,7 @@ static weights weights_of(const md_gaussian *p, md_loss_kind kind, md_level at, 
         if (p->opt.prediction == MD_PREDICTS_IMAGE) per_v = fmax(fabs(per_v), least_noise);
         w.square = own * own / (per_v * per_v);
         break;
+    case MD_LOSS_SCORE: w.square = own * own * snr; break;
     }
     return w;
 }

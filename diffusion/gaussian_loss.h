@@ -18,6 +18,10 @@
  *     v         the squared error of v, whatever is predicted. For x0: e^2 / max(noise, .05)^2,
  *               that is e^2 / (1 - t)^2 with flow and e^2 / (1 - abar) with vp; .05 is the floor of
  *               arXiv 2511.13720. For eps with vp: e^2 / abar
+ *     score     the squared error of the score, times noise^2, whatever is predicted: denoising
+ *               score matching with lambda(sigma) = sigma^2 (Song & Ermon 2019, eq. 5; Vincent
+ *               2011). That is the squared error of eps: for eps it is simple, DDPM's loss. With ve
+ *               simple of v is EDM's loss, whose lambda is sigma^2 (1 + 4 sigma^2)
  *     hybrid    simple + T/1000 L_i, of which L_i moves the variances alone     (Improved DDPM 3.1)
  *     vlb       T L_i: its mean over i is the bound, the prior aside
  *
@@ -39,6 +43,7 @@ typedef enum md_loss_kind {
     MD_LOSS_VLB,
     MD_LOSS_MIN_SNR,
     MD_LOSS_V,
+    MD_LOSS_SCORE,
 } md_loss_kind;
 extern const char *const md_loss_names[]; /* by value, ended by NULL */
 

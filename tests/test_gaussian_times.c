@@ -235,5 +235,6 @@ int main(void) {
     suite_case(s, a_resumed_training_draws_the_same);
     suite_case(s, a_state_that_makes_no_sense_is_refused);
     suite_case(s, logit_normal_draws_have_their_median_where_it_should_be);
+    suite_case(s, logit_normal_draws_of_a_chain_are_those_of_its_signal_to_noise);
     return suite_run(s);
 }

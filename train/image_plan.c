@@ -39,7 +39,7 @@ static const char *usual_prediction(const md_image_settings *s) {
 
 static void choose_aim(md_image_settings *s, md_options *o) {
     choose_word(o, "process", &s->process, usual_process(s));
-    const bool vp = !strcmp(s->process, "vp"), flow = !strcmp(s->process, "flow");
+    const bool vp = !strcmp(s->process, "vp");
     choose_word(o, "loss", &s->loss, usual_loss(s));
     choose_word(o, "prediction", &s->prediction, usual_prediction(s));
     const bool bound = !strcmp(s->loss, "vlb"), hybrid = !strcmp(s->loss, "hybrid");
@@ -48,9 +48,9 @@ static void choose_aim(md_image_settings *s, md_options *o) {
                 bound && vp && !s->zero_snr ? "learned" : "cosine");
     const bool images = !strcmp(s->loss, "v") && !strcmp(s->prediction, "x0");
     const bool fixed = strcmp(s->noise_schedule, "learned") != 0;
-    const char *times = bound                       ? "loss-aware"
-                        : flow || (images && fixed) ? "logit-normal"
-                                                    : "uniform";
+    const char *times = bound                      ? "loss-aware"
+                        : !vp || (images && fixed) ? "logit-normal"
+                                                   : "uniform";
     choose_word(o, "timestep_sampling", &s->timestep_sampling, times);
 }
 

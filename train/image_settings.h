@@ -59,9 +59,9 @@
     X(CHOICE, variance, "auto", 0, 0, \
       "auto|small=fixed_small|large=fixed_large|learned=learned_range: of a step back") \
     X(CHOICE, loss, "auto", 0, 0, \
-      "auto|simple|hybrid|vlb|min-snr|v: squared error; with learned variances; the bound in " \
-      "bits " \
-      "per dimension; the error weighted by level; the error of the velocity") \
+      "auto|simple|hybrid|vlb|min-snr|v|score: squared error; with learned variances; the bound " \
+      "in bits per dimension; the error weighted by level; the error of the velocity; of the " \
+      "score, weighted by the noise (denoising score matching)") \
     X(CHOICE, timestep_sampling, "auto", 0, 0, \
       "auto|uniform|loss-aware|logit-normal: which levels training sees") \
     X(REAL, class_drop, 0.1, 0, 1, \
