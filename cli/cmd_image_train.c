@@ -24,10 +24,10 @@ static mdlm_status train(md_cli *cli, const char *path, mdlm_error *err) {
     md_training_end(&t);
     MD_TRY(status);
     const md_image_settings *settings = cli->settings;
-    const bool classify = strcmp(settings->task, "classify") == 0;
+    const bool draws = strcmp(settings->task, "generate") == 0;
     const md_training_words words = {
-        .next = classify ? "to measure it:   mdlm image-eval"
-                         : "to let it draw:  mdlm image-generate --num-samples 64 --out grid.png"};
+        .next = draws ? "to let it draw:  mdlm image-generate --num-samples 64 --out grid.png"
+                      : "to measure it:   mdlm image-eval"};
     return md_training_report(&t, &words, err);
 }
 
@@ -65,6 +65,7 @@ const md_command md_cmd_image_train = {
         "  mdlm image-train photos/ --image-size 64       folders of PNG and JPEG, one a class\n"
         "  mdlm image-train --backbone dit                a transformer on patches\n"
         "  mdlm image-train --task classify --run judge   a classifier, to guide or to evaluate\n"
+        "  mdlm image-train --task upscale --run larger    makes images of 16x16 into 32x32\n"
         "  mdlm image-train --resume                      go on after Ctrl-C\n",
     .notes = "DATA is an IDX file (.gz too), a folder of PNG and JPEG pictures whose sub-folders "
              "are\nclasses, CIFAR-10's binary files, or `shapes` (the default). Ctrl-C saves the "

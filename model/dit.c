@@ -64,7 +64,8 @@ static void *build(const md_image_config *c, md_builder *b, mdlm_error *err) {
     n->embedder = md_build_embedder(b, FREQUENCIES, c->dim, c->classes);
     md_builder_scope(b, "%s", "");
     b->edge = true;
-    n->patches = md_build_linear(b, "x_embedder", pixel * c->shape.C, c->dim, MD_INIT_FAN_IN);
+    n->patches = md_build_linear(b, "x_embedder", pixel * (c->shape.C + md_image_config_given(c)),
+                                 c->dim, MD_INIT_FAN_IN);
     b->edge = false;
     for (int i = 0; i < c->layers; i++) n->blocks[i] = build_block(c, b, i);
     md_builder_scope(b, "final_layer");

@@ -40,7 +40,7 @@ static mdlm_status classify_some(const md_image_view *view, const md_image_query
     md_tape *tape = view->tape;
     md_tape_begin(tape, out->gradient != NULL, (md_rng){0});
     md_tape_keep_apart(tape);
-    md_tensor *x = md_image_input(tape, c, q->x, q->B);
+    md_tensor *x = md_image_input(tape, c, q);
     if (!x) return md_tape_status(tape, err);
     x->needs_grad = true;
     md_tensor *h = md_image_model_forward(view->model, tape, x, &given, NULL);

@@ -12,7 +12,7 @@
 
 enum { MAX_SIDE = 4096, MAX_CHANNELS = 65536, MAX_BLOCKS = 512, GROUPS = 8 };
 enum { MAX_CLASSES = 1 << 20, MAX_PIXEL_CHANNELS = 4 };
-static const char MODEL_TYPE[] = "mdlm_image";
+static const char MODEL_TYPE[] = "mdlm_image", FACTOR[] = "upscale_factor";
 
 static const char *const backbones[] = {"unet", "dit", "encoder"};
 enum { BACKBONES = sizeof backbones / sizeof *backbones };
@@ -54,6 +54,23 @@ mdlm_status md_image_list_parse(const char *flag, const char *text, int max, md_
 int md_image_config_outputs(const md_image_config *c) {
     if (c->backbone == MD_BACKBONE_ENCODER) return 0;
     return c->learned_variance ? 2 * c->shape.C : c->shape.C;
+}
+
+int md_image_config_given(const md_image_config *c) {
+    return c->factor > 0 ? c->shape.C + 1 : 0;
+}
+
+static mdlm_status check_factor(const md_image_config *c, mdlm_error *err) {
+    enum { MOST = 16 };
+    if (c->factor == 0) return MDLM_OK;
+    if (c->factor < 2 || c->factor > MOST || c->backbone == MD_BACKBONE_ENCODER)
+        return md_fail(err, MDLM_USAGE, "--factor %d: expected from 2 to %d, of no classifier",
+                       c->factor, MOST);
+    if (c->shape.Y % c->factor == 0 && c->shape.X % c->factor == 0) return MDLM_OK;
+    return md_fail(err, MDLM_USAGE,
+                   "--factor %d: images of %dx%d cannot be made so many times smaller; "
+                   "--image-size resizes them",
+                   c->factor, c->shape.X, c->shape.Y);
 }
 
 /* --- checking --------------------------------------------------------------------------------- */
@@ -152,6 +169,7 @@ mdlm_status md_image_config_check(const md_image_config *c, mdlm_error *err) {
     if (c->backbone == MD_BACKBONE_ENCODER && c->classes < 2)
         return md_fail(err, MDLM_USAGE, "a classifier needs images of two classes or more, not %d",
                        c->classes);
+    MD_TRY(check_factor(c, err));
     return c->backbone == MD_BACKBONE_DIT ? check_dit(c, err) : check_unet(c, err);
 }
 
@@ -162,10 +180,11 @@ static bool same_list(const md_image_list *a, const md_image_list *b) {
 bool md_image_config_equal(const md_image_config *a, const md_image_config *b) {
     return a->backbone == b->backbone && a->shape.Y == b->shape.Y && a->shape.X == b->shape.X &&
            a->shape.C == b->shape.C && a->learned_variance == b->learned_variance &&
-           a->classes == b->classes && a->noisy == b->noisy && a->base == b->base &&
-           same_list(&a->mults, &b->mults) && a->res_blocks == b->res_blocks &&
-           same_list(&a->attn, &b->attn) && a->patch == b->patch && a->layers == b->layers &&
-           a->dim == b->dim && a->heads == b->heads && a->ff == b->ff;
+           a->classes == b->classes && a->noisy == b->noisy && a->factor == b->factor &&
+           a->base == b->base && same_list(&a->mults, &b->mults) &&
+           a->res_blocks == b->res_blocks && same_list(&a->attn, &b->attn) &&
+           a->patch == b->patch && a->layers == b->layers && a->dim == b->dim &&
+           a->heads == b->heads && a->ff == b->ff;
 }
 
 /* --- config.json ------------------------------------------------------------------------------ */
@@ -243,6 +262,7 @@ static bool known(const char *key, md_backbone_kind kind) {
         found = found || (has(flags[i].of, kind) && !strcmp(key, flags[i].key));
     for (int i = 0; i < LISTS; i++)
         found = found || (has(OF_LEVELS, kind) && !strcmp(key, lists[i].key));
+    found = found || (has(OF_DRAWING, kind) && !strcmp(key, FACTOR));
     return found;
 }
 
@@ -302,6 +322,11 @@ static mdlm_status read_config(const cJSON *root, const char *path, md_image_con
         if (!has(sizes[i].of, c->backbone)) continue;
         MD_TRY(md_json_int(root, sizes[i].key, path, sizes[i].least, 1 << 30, &value, err));
         *(int *)((char *)c + sizes[i].offset) = (int)value;
+    }
+    if (cJSON_HasObjectItem(root, FACTOR)) {
+        int64_t factor;
+        MD_TRY(md_json_int(root, FACTOR, path, 2, 1 << 30, &factor, err));
+        c->factor = (int)factor;
     }
     for (int i = 0; i < FLAGS; i++) {
         bool *flag = (bool *)((char *)c + flags[i].offset);
@@ -375,6 +400,7 @@ static bool fill_object(cJSON *root, const md_image_config *c, const cJSON *memb
         if (has(sizes[i].of, c->backbone))
             ok = cJSON_AddNumberToObject(root, sizes[i].key, value) && ok;
     }
+    if (c->factor > 0) ok = cJSON_AddNumberToObject(root, FACTOR, c->factor) && ok;
     for (int i = 0; i < LISTS && has(OF_LEVELS, c->backbone); i++)
         ok = add_list(root, lists[i].key,
                       (const md_image_list *)((const char *)c + lists[i].offset)) &&

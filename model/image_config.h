@@ -7,11 +7,12 @@
  * Keys of the file: "model_type" "mdlm_image", backbone, image_height, image_width, channels,
  * learned_variance, classes, "value_range" [-1, 1], "torch_dtype" "float32"; of a U-Net
  * base_channels, channel_mults, res_blocks, attention_resolutions; of a transformer patch_size,
- * layers, dim, heads, ff. An encoder has the keys of a U-Net and, in the place of learned_variance,
- * noisy. Two members belong to whoever runs the network: "process", an object (its noise levels,
- * and what the output predicts), which an encoder for clean images lacks, and "class_names", a list
- * of texts. Any other key, and one of another backbone, is refused: a file that says more than is
- * understood would be a model of another kind.
+ * layers, dim, heads, ff; of both, where they make images larger, upscale_factor. An encoder has
+ * the keys of a U-Net and, in the place of learned_variance, noisy. Two members belong to whoever
+ * runs the network: "process", an object (its noise levels, and what the output predicts), which an
+ * encoder for clean images lacks, and "class_names", a list of texts. Any other key, and one of
+ * another backbone, is refused: a file that says more than is understood would be a model of
+ * another kind.
  */
 #ifndef MD_MODEL_IMAGE_CONFIG_H
 #define MD_MODEL_IMAGE_CONFIG_H
@@ -47,6 +48,8 @@ typedef struct md_image_config {
     int classes; /* labels are 0 .. classes - 1; 0: the network takes none. Of an encoder, what it
                     tells apart: at least 2 */
     bool noisy;  /* encoder: it is for noisy images, and told how noisy they are */
+    int factor;  /* > 1: the network makes images so many times as large on each side, and is given
+                    the small one, enlarged, beside x; 0: it does not. Not of an encoder */
 
     /* U-Net and encoder; 0 for a transformer */
     int base;            /* channels of the first level, a multiple of 8 */
@@ -60,6 +63,7 @@ typedef struct md_image_config {
 } md_image_config;
 
 int md_image_config_outputs(const md_image_config *c); /* C or 2 C; 0 of an encoder */
+int md_image_config_given(const md_image_config *c);   /* C + 1 with a factor, else 0 */
 
 /* MDLM_USAGE naming the flag when a size is out of range or sizes do not fit together. */
 mdlm_status md_image_config_check(const md_image_config *c, mdlm_error *err);

@@ -37,8 +37,9 @@ int md_images_at_once(const md_image_config *c);
 /* MDLM_USAGE for a label that is not below the classes, and not -1. NULL: fine. */
 mdlm_status md_image_check_labels(const md_image_config *c, const int32_t *label, int B,
                                   mdlm_error *err);
-/* A tensor with images [B, Y, X, C] of the config's shape. NULL after a failure of the tape. */
-md_tensor *md_image_input(md_tape *tape, const md_image_config *c, const float *x, int B);
+/* A tensor with images [B, Y, X, C] of the config's shape and, where it has a factor, what is given
+ * beside them. NULL after a failure of the tape. */
+md_tensor *md_image_input(md_tape *tape, const md_image_config *c, const md_image_query *q);
 
 /* A part of a network, x to y, as md_checkpoint_fn. */
 typedef md_tensor *(*md_part_fn)(const void *context, md_tape *tape, md_tensor *x);

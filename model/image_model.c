@@ -67,6 +67,17 @@ md_tensor *md_run_part(md_tape *tape, const md_image_pass *pass, md_part_fn fn, 
     return kept;
 }
 
+/* Of x, what is given as a prediction: as many numbers a pixel as the network says. */
+static md_tensor *given_of(md_tape *tape, const md_image_config *c, const md_tensor *x) {
+    const int outputs = md_image_config_outputs(c), C = c->shape.C;
+    const int64_t all = x->dim[3], pixels = md_tensor_size(x) / all;
+    md_tensor *y = md_tape_tensor(tape, 4, (int64_t[]){x->dim[0], x->dim[1], x->dim[2], outputs});
+    for (int64_t p = 0; y && p < pixels; p++)
+        for (int k = 0; k < outputs; k++)
+            y->data[p * outputs + k] = k < C ? x->data[p * all + C + k] : 0;
+    return y;
+}
+
 md_tensor *md_image_model_forward(md_image_model *model, md_tape *tape, md_tensor *x,
                                   const md_image_condition *given,
                                   const md_image_training *training) {
@@ -74,12 +85,15 @@ md_tensor *md_image_model_forward(md_image_model *model, md_tape *tape, md_tenso
     const md_image_shape s = model->config.shape;
     if (!x) return NULL;
     MD_BUG_IF(x->rank != 4 || x->dim[0] != given->B || x->dim[1] != s.Y || x->dim[2] != s.X ||
-              x->dim[3] != s.C);
+              x->dim[3] != s.C + md_image_config_given(&model->config));
     if (training && md_tape_recording(tape)) {
         pass.dropout = training->dropout;
         pass.checkpoint = training->checkpoint;
     }
-    return model->backbone->forward(model->net, tape, x, given, &pass);
+    md_tensor *y = model->backbone->forward(model->net, tape, x, given, &pass);
+    if (model->config.factor == 0 || !y) return y;
+    md_tensor *shown = given_of(tape, &model->config, x);
+    return shown ? md_add(tape, y, shown) : NULL;
 }
 
 md_tensor *md_image_model_head(const md_image_model *model) {
@@ -111,18 +125,25 @@ mdlm_status md_image_check_labels(const md_image_config *c, const int32_t *label
     return MDLM_OK;
 }
 
-md_tensor *md_image_input(md_tape *tape, const md_image_config *c, const float *x, int B) {
+md_tensor *md_image_input(md_tape *tape, const md_image_config *c, const md_image_query *q) {
     const md_image_shape s = c->shape;
-    md_tensor *in = md_tape_tensor(tape, 4, (int64_t[]){B, s.Y, s.X, s.C});
-    for (int64_t i = 0; in && i < md_tensor_size(in); i++) in->data[i] = (md_real)x[i];
+    const int given = md_image_config_given(c), all = s.C + given;
+    const int64_t pixels = (int64_t)q->B * s.Y * s.X;
+    md_tensor *in = md_tape_tensor(tape, 4, (int64_t[]){q->B, s.Y, s.X, all});
+    for (int64_t p = 0; in && p < pixels; p++) {
+        md_real *to = in->data + p * all;
+        for (int k = 0; k < s.C; k++) to[k] = (md_real)q->x[p * s.C + k];
+        for (int k = 0; k < given; k++) to[s.C + k] = (md_real)q->given[p * given + k];
+    }
     return in;
 }
 
-static mdlm_status predict_some(const md_image_view *view, const float *x,
-                                const md_image_condition *given, float *out, mdlm_error *err) {
+static mdlm_status predict_some(const md_image_view *view, const md_image_query *q, float *out,
+                                mdlm_error *err) {
+    const md_image_condition given = {.B = q->B, .time = q->time, .label = q->label};
     md_tape_begin(view->tape, false, (md_rng){0});
-    md_tensor *in = md_image_input(view->tape, &view->model->config, x, given->B);
-    md_tensor *y = md_image_model_forward(view->model, view->tape, in, given, NULL);
+    md_tensor *in = md_image_input(view->tape, &view->model->config, q);
+    md_tensor *y = md_image_model_forward(view->model, view->tape, in, &given, NULL);
     if (!y) return md_tape_status(view->tape, err);
     for (int64_t i = 0; i < md_tensor_size(y); i++) out[i] = (float)y->data[i];
     return MDLM_OK;
@@ -132,16 +153,20 @@ static mdlm_status predict(void *context, const md_image_query *q, float *out, m
     const md_image_view *view = context;
     const md_image_config *c = &view->model->config;
     const size_t pixels = (size_t)c->shape.Y * (size_t)c->shape.X;
-    const size_t in = pixels * (size_t)c->shape.C;
+    const size_t in = pixels * (size_t)c->shape.C,
+                 given = pixels * (size_t)md_image_config_given(c);
     const size_t result = pixels * (size_t)md_image_config_outputs(c);
     const int step = md_images_at_once(c);
+    MD_BUG_IF(given > 0 && !q->given);
     MD_TRY(md_image_check_labels(c, q->label, q->B, err));
     for (int first = 0; first < q->B; first += step) {
         const size_t at = (size_t)first;
-        const md_image_condition given = {.B = q->B - first < step ? q->B - first : step,
-                                          .time = q->time + at,
-                                          .label = q->label ? q->label + at : NULL};
-        MD_TRY(predict_some(view, q->x + at * in, &given, out + at * result, err));
+        const md_image_query some = {.B = q->B - first < step ? q->B - first : step,
+                                     .x = q->x + at * in,
+                                     .time = q->time + at,
+                                     .label = q->label ? q->label + at : NULL,
+                                     .given = given ? q->given + at * given : NULL};
+        MD_TRY(predict_some(view, &some, out + at * result, err));
     }
     return MDLM_OK;
 }
@@ -153,6 +178,7 @@ md_image_denoiser md_image_model_denoiser(md_image_view *view) {
                                .shape = c->shape,
                                .outputs = md_image_config_outputs(c),
                                .classes = c->classes,
+                               .given = md_image_config_given(c),
                                .predict = predict};
 }
 

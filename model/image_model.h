@@ -51,7 +51,9 @@ typedef struct md_image_training {
     bool checkpoint; /* keep what lies between blocks only, and run each again in backward */
 } md_image_training;
 
-/* x [B,Y,X,C] to [B,Y,X,C or 2C]; of an encoder, to features [B,1,F]. `given` is read during the
+/* x [B,Y,X,C + md_image_config_given] to [B,Y,X,C or 2C]: of each pixel the noisy image, then what
+ * is given, to which the network adds what it says (so it begins as bicubic interpolation, where it
+ * predicts the image); of an encoder, to features [B,1,F]. `given` is read during the
  * call alone. Without recording, memory is that of one
  * block and of the skips, and `training` (may be NULL) does not matter. */
 md_tensor *md_image_model_forward(md_image_model *model, md_tape *tape, md_tensor *x,

@@ -75,7 +75,8 @@ void md_build_unet_way(md_unet_way *w, md_builder *b, int embedding) {
     w->units = md_unet_units(c);
     md_builder_scope(b, "%s", "");
     b->edge = true;
-    w->in = md_build_conv(b, "conv_in", (md_conv_size){c->shape.C, c->base, 3}, MD_INIT_FAN_IN);
+    const md_conv_size first = {c->shape.C + md_image_config_given(c), c->base, 3};
+    w->in = md_build_conv(b, "conv_in", first, MD_INIT_FAN_IN);
     b->edge = false;
     build_down(w, b, embedding);
     build_middle(w, b, embedding);

@@ -97,11 +97,25 @@ static mdlm_status aim_at_classes(md_image_settings *s, md_options *o, md_image_
     return check_aim(o, out, err);
 }
 
+/* The small image says what there is to see, so classes are not told; and the bound is of images of
+ * which nothing is known. */
+static mdlm_status check_upscaling(const md_image_settings *s, const md_options *o,
+                                   mdlm_error *err) {
+    static const char *const classes[] = {"class_drop", NULL};
+    if (o) MD_TRY(md_options_refuse(o, classes, "--task generate", err));
+    if (strcmp(s->loss, "vlb")) return MDLM_OK;
+    return md_fail(err, MDLM_USAGE, "--loss vlb is for --task generate");
+}
+
 mdlm_status md_image_plan_aim(md_image_settings *s, md_options *o, md_image_aim *out,
                               mdlm_error *err) {
     static const char *const classifying[] = {"noisy", NULL};
+    static const char *const enlarging[] = {"factor", "augment", NULL};
+    const bool upscale = !strcmp(s->task, "upscale");
+    if (o && !upscale) MD_TRY(md_options_refuse(o, enlarging, "--task upscale", err));
     if (!strcmp(s->task, "classify")) return aim_at_classes(s, o, out, err);
     if (o) MD_TRY(md_options_refuse(o, classifying, "--task classify", err));
+    if (upscale) MD_TRY(check_upscaling(s, o, err));
     choose_aim(s, o);
     *out =
         (md_image_aim){.process = process_of(s),
@@ -197,6 +211,7 @@ mdlm_status md_image_plan_network(md_image_settings *s, md_options *o, md_image_
         c.noisy = s->noisy;
         c.learned_variance = false;
     }
+    if (!strcmp(s->task, "upscale")) c.factor = (int)s->factor;
     MD_TRY(check_idle(s, o, err));
     if (c.backbone == MD_BACKBONE_DIT)
         plan_dit(s, o, &c);
@@ -256,6 +271,9 @@ static mdlm_status describe_aim(const md_image_settings *s, md_buffer *out, mdlm
     const bool vp = !strcmp(s->process, "vp");
     const char *schedule = vp ? s->noise_schedule : "", *comma = vp ? ", " : "";
     const long long levels = s->timesteps;
+    if (!strcmp(s->task, "upscale"))
+        MD_TRY(md_buffer_printf(out, err, "task: make images %lld times as large\n",
+                                (long long)s->factor));
     if (strcmp(s->task, "classify"))
         return md_buffer_printf(out, err, "process: %s%s%s, %lld levels, %s predicted, loss %s\n",
                                 s->process, comma, schedule, levels, s->prediction, s->loss);

@@ -39,8 +39,12 @@
 
 #define MD_IMAGE_PROCESS_SETTINGS(X) \
     X(CHOICE, task, "generate", 0, 0, \
-      "generate|classify: draw images, or tell which class they show (for guidance and " \
-      "evaluation)") \
+      "generate|classify|upscale: draw images, tell which class they show (for guidance and " \
+      "evaluation), or make small ones larger") \
+    X(INT, factor, 2, 2, 16, "upscale: how many times as large") \
+    X(REAL, augment, 0.1, 0, 1, \
+      "upscale: most noise on the small images, which lets the model know what to do with " \
+      "imperfect ones") \
     X(FLAG, noisy, true, 0, 0, \
       "classify: images at every level of noise, as guidance needs; --no-noisy: clean ones " \
       "alone, as evaluation does") \

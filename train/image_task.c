@@ -9,6 +9,7 @@
 #include "diffusion/gaussian_schedule.h"
 #include "tensor/ops_image.h"
 #include "tensor/safetensors.h"
+#include "train/image_upscale.h"
 
 /* Pixels of a micro-batch, at most; images validated on, in training and in the end. */
 enum { MICRO_PIXELS = 8192, VAL_IMAGES = 128, VAL_THOROUGH = 512 };
@@ -23,6 +24,11 @@ static int64_t values_of(const md_image_task *t) {
 
 static int64_t outputs_of(const md_image_task *t) {
     return pixels_of(t) * md_image_config_outputs(&t->setup->config);
+}
+
+/* Of what an upscaler is given; 0 of others. */
+static int64_t given_of(const md_image_task *t) {
+    return pixels_of(t) * md_image_config_given(&t->setup->config);
 }
 
 static bool classifies(const md_image_task *t) {
@@ -58,6 +64,8 @@ mdlm_status md_image_task_init(md_image_task *t, mdlm_error *err) {
     b->noise = md_alloc(n, values * sizeof *b->noise, err);
     b->noisy = md_alloc(n, values * sizeof *b->noisy, err);
     b->gradient = md_alloc(n, outputs * sizeof *b->gradient, err);
+    b->small = md_alloc(n, (size_t)given_of(t) * sizeof *b->small, err);
+    b->given = md_alloc(n, (size_t)given_of(t) * sizeof *b->given, err);
     b->time = md_alloc(n, sizeof *b->time, err);
     b->label = md_alloc(n, sizeof *b->label, err);
     b->draw = md_alloc(n, sizeof *b->draw, err);
@@ -65,7 +73,7 @@ mdlm_status md_image_task_init(md_image_task *t, mdlm_error *err) {
     t->level = md_alloc(step, sizeof *t->level, err);
     t->lost = md_alloc(step, sizeof *t->lost, err);
     bool complete = b->image && b->noise && b->noisy && b->gradient && b->time && b->label &&
-                    b->draw && b->loss && t->level && t->lost;
+                    b->draw && b->loss && b->small && b->given && t->level && t->lost;
     return complete ? MDLM_OK : MDLM_RUNTIME;
 }
 
@@ -75,6 +83,8 @@ void md_image_task_release(md_image_task *t) {
     md_free(b->noise);
     md_free(b->noisy);
     md_free(b->gradient);
+    md_free(b->small);
+    md_free(b->given);
     md_free(b->time);
     md_free(b->label);
     md_free(b->draw);
@@ -99,6 +109,24 @@ static md_level level_of(const md_image_task *t, int i) {
     return md_gaussian_level(&t->setup->process, t->micro.draw[i].index);
 }
 
+/* Image i of the micro-batch, made small, as an upscaler is given it. */
+static void give_small(const image_job *j, int64_t i) {
+    md_image_task *t = j->task;
+    const md_image_config *c = &t->setup->config;
+    const md_images_shape high = {c->shape.Y, c->shape.X, c->shape.C};
+    const uint32_t sequence = (uint32_t)(j->first + i);
+    md_upscale_given g = {
+        .low = t->micro.small + i * given_of(t),
+        .shape = {high.Y / c->factor, high.X / c->factor, high.C},
+        .factor = c->factor,
+        .noise = {.seed = t->seed, .stream = MD_STREAM_AUGMENT, .step = j->noise.step},
+        .sequence = sequence};
+    /* behind the noise of the pixels */
+    g.augment = t->augment * md_uniform(g.noise, sequence, (uint32_t)values_of(t));
+    md_shrink(t->micro.image + i * values_of(t), high, c->factor, g.low);
+    md_upscale_give(&g, t->micro.given + i * given_of(t));
+}
+
 /* micro.draw[i] is set; index -1: the image stays as it is. */
 static void noise_image(void *context, int64_t i, int worker) {
     const image_job *j = context;
@@ -112,6 +140,8 @@ static void noise_image(void *context, int64_t i, int worker) {
     md_gaussian_corrupt(&t->setup->process, b->draw[i].index, b->image + at, b->noise + at, size,
                         b->noisy + at);
     b->time[i] = level_of(t, (int)i).time;
+    if (given_of(t) > 0) give_small(j, i);
+    if (t->setup->config.classes == 0) b->label[i] = -1; /* whatever the images say */
 }
 
 static void judge_image(void *context, int64_t i, int worker) {
@@ -136,11 +166,14 @@ static void judge_image(void *context, int64_t i, int worker) {
 static md_tensor *run_network(md_image_task *t, md_tape *tape, int n) {
     const md_image_shape s = t->setup->config.shape;
     const md_image_condition given = {.B = n, .time = t->micro.time, .label = t->micro.label};
-    md_tensor *x = md_tape_tensor(tape, 4, (int64_t[]){n, s.Y, s.X, s.C});
-    for (int i = 0; x && i < n; i++) {
+    const int more = md_image_config_given(&t->setup->config), all = s.C + more;
+    md_tensor *x = md_tape_tensor(tape, 4, (int64_t[]){n, s.Y, s.X, all});
+    for (int64_t p = 0; x && p < n * pixels_of(t); p++) {
+        const int i = (int)(p / pixels_of(t));
         const float scale = (float)md_gaussian_input(&t->setup->process, level_of(t, i));
-        const int64_t size = values_of(t);
-        for (int64_t k = i * size; k < (i + 1) * size; k++) x->data[k] = scale * t->micro.noisy[k];
+        md_real *to = x->data + p * all;
+        for (int k = 0; k < s.C; k++) to[k] = scale * t->micro.noisy[p * s.C + k];
+        for (int k = 0; k < more; k++) to[s.C + k] = t->micro.given[p * more + k];
     }
     return md_image_model_forward(t->model, tape, x, &given, &t->training);
 }

@@ -11,6 +11,9 @@
  * the chain and noise that is always the same, so that its curve is smooth; with the loss vlb the
  * bound itself (diffusion/gaussian_bound.h).
  *
+ * An upscaler is shown a small image beside the noisy one (train/image_upscale.h), with noise whose
+ * deviation is drawn evenly up to `augment`.
+ *
  * A classifier (an encoder) learns from images that are noised in the same way, or from clean ones:
  * its loss is -ln p(label | image, level) (train/image_classify.c).
  */
@@ -27,6 +30,7 @@
 typedef struct md_image_micro {
     float *image, *noise, *noisy; /* [images, Y, X, C] */
     float *gradient;              /* [images, Y, X, outputs] */
+    float *small, *given;         /* of an upscaler: [images, small], [images, Y, X, given] */
     double *time;
     int32_t *label;
     md_time_draw *draw;
@@ -45,6 +49,7 @@ typedef struct md_image_task {
     uint64_t seed;
     int batch, accum; /* batch * accum images in a step */
     double class_drop;
+    double augment; /* most noise on the small images of an upscaler */
     md_image_training training;
 
     /* Set by init: a step runs as `parts` micro-batches of `images` each, few enough to stay near

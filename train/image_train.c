@@ -76,7 +76,8 @@ static mdlm_status check_labels(image_session *s) {
 /* What config.json will say. */
 static mdlm_status make_setup(image_session *s) {
     md_image_setup *setup = &s->setup;
-    const int classes = md_images_classes(s->images.set);
+    const bool upscale = !strcmp(s->set->task, "upscale");
+    const int classes = upscale ? 0 : md_images_classes(s->images.set);
     const char **names = md_alloc((size_t)classes, sizeof *names, s->err);
     if (!names) return MDLM_RUNTIME;
     for (int i = 0; i < classes; i++) names[i] = md_images_class_name(s->images.set, i);
@@ -186,6 +187,7 @@ static mdlm_status make_task(image_session *s) {
         .batch = (int)set->loop.batch_size,
         .accum = (int)set->loop.accum,
         .class_drop = set->class_drop,
+        .augment = set->augment,
         .training = {.dropout = set->dropout, .checkpoint = set->loop.checkpoint_activations}};
     s->task.train = md_image_data_part(&s->images, MD_IMAGES_TRAINED, seed);
     s->task.held = md_image_data_part(&s->images, MD_IMAGES_HELD, seed);
