@@ -27,14 +27,22 @@ enum { AT_ONCE = 64 }; /* images in a run of the sampler; an image does not depe
       "folder for pictures of the denoising of the first images: moments, an animation, a strip") \
     X(FLAG, show, false, 0, 0, "show the images on stdout even off a terminal")
 
+#define STEERING_OPTIONS(X) \
+    X(TEXT, classifier, "", 0, 0, \
+      "run of image-train --task classify, of noisy images: its gradient guides each image " \
+      "to its class, also where the model knows no classes") \
+    X(REAL, classifier_scale, 1, 0, 1000, "how much its gradient counts; 0: off")
+
 typedef struct image_options {
     md_cli_image_editing editing; /* first, so that its tables fit */
     IMAGE_OPTIONS(MD_OPTION_FIELD)
+    STEERING_OPTIONS(MD_OPTION_FIELD)
     MD_CLI_UPSCALE_OPTIONS(MD_OPTION_FIELD)
 } image_options;
 
 #define MD_OPTION_STRUCT image_options
 static const md_option table[] = {IMAGE_OPTIONS(MD_OPTION_ROW){0}};
+static const md_option steering_table[] = {STEERING_OPTIONS(MD_OPTION_ROW){0}};
 static const md_option upscale_table[] = {MD_CLI_UPSCALE_OPTIONS(MD_OPTION_ROW){0}};
 #undef MD_OPTION_STRUCT
 
@@ -43,6 +51,7 @@ typedef struct job {
     const image_options *opt;
     md_cli_image_sampling sampling; /* the options */
     md_cli_image_model model;
+    md_cli_classifier classifier; /* of --classifier */
     md_cli_image_sampler sampler;
     md_cli_image_edit edit;
     md_cli_upscale upscale; /* what the model makes larger; empty: it does not */
@@ -66,6 +75,25 @@ static mdlm_status refuse_idle(const job *j, mdlm_error *err) {
     static const char *const grid[] = {"columns", NULL};
     if (!md_image_files_folder(j->opt->out)) return MDLM_OK;
     return md_options_refuse(j->cli->options, grid, "a grid, not for a folder", err);
+}
+
+/* Options of sampling, and a classifier that guides where one is asked for. */
+static mdlm_status open_sampler(job *j, mdlm_error *err) {
+    static const char *const scale[] = {"classifier_scale", NULL};
+    const image_options *opt = j->opt;
+    const bool guides = *opt->classifier;
+    const md_cli_image_steering steering = {
+        .run = opt->classifier, .by = &j->classifier, .scale = opt->classifier_scale};
+    j->sampling = md_cli_image_editing_sampling(&opt->editing);
+    if (guides) {
+        MD_TRY(md_cli_classifier_load(&j->classifier, opt->classifier, &j->model, err));
+    } else {
+        MD_TRY(md_options_refuse(j->cli->options, scale, "--classifier", err));
+    }
+    MD_TRY(md_cli_image_sampler_init(j->cli, &j->sampling, &j->model, guides ? &steering : NULL,
+                                     &j->sampler, err));
+    return md_cli_image_edit_init(j->cli, &opt->editing, j->model.setup.config.shape,
+                                  &j->sampler.options, &j->edit, err);
 }
 
 static int at_once(const job *j) {
@@ -149,6 +177,10 @@ static mdlm_status announce(const job *j, mdlm_error *err) {
     md_buffer how = {0};
     mdlm_status status =
         md_cli_image_sampler_describe(j->cli, &j->sampling, &j->sampler, &how, err);
+    if (status == MDLM_OK && *j->opt->classifier)
+        status = md_buffer_printf(&how, err, ", classifier '%s', scale %g%s", j->opt->classifier,
+                                  j->opt->classifier_scale,
+                                  md_cli_defaulted(j->cli, "classifier_scale"));
     if (status == MDLM_OK) status = md_cli_image_edit_describe(j->cli, &j->edit, &how, err);
     if (status == MDLM_OK && cascades(j))
         status = md_buffer_printf(&how, err, "; made larger by '%s', steps %d", j->opt->upscaler,
@@ -191,7 +223,7 @@ static mdlm_status print_json(job *j, const result *r, int i, mdlm_error *err) {
         md_json_begin(&line);
         md_json_put_int(&line, "index", index);
         md_json_put_string(&line, "class",
-                           label < 0 ? NULL : md_cli_class_name(&j->model.setup, label, number));
+                           label < 0 ? NULL : md_cli_class_name(j->sampler.named, label, number));
         md_json_put_int(&line, "label", label);
         md_json_put_string(&line, "file", path.data);
         md_json_put_int(&line, "steps", r->work.steps);
@@ -301,10 +333,7 @@ static mdlm_status finish(job *j, double seconds, mdlm_error *err) {
 static mdlm_status work(job *j, mdlm_error *err) {
     const double start = md_now();
     MD_TRY(md_cli_image_load(j->cli, &j->model, err));
-    j->sampling = md_cli_image_editing_sampling(&j->opt->editing);
-    MD_TRY(md_cli_image_sampler_init(j->cli, &j->sampling, &j->model, &j->sampler, err));
-    MD_TRY(md_cli_image_edit_init(j->cli, &j->opt->editing, j->model.setup.config.shape,
-                                  &j->sampler.options, &j->edit, err));
+    MD_TRY(open_sampler(j, err));
     MD_TRY(refuse_idle(j, err));
     MD_TRY(open_pictures(j, err));
     MD_TRY(open_cascade(j, err));
@@ -331,6 +360,7 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
     md_cli_cascade_release(&j.cascade);
     md_cli_upscale_release(&j.upscale);
     md_cli_image_sampler_release(&j.sampler);
+    md_cli_classifier_release(&j.classifier);
     md_cli_image_release(&j.model);
     md_free(j.label);
     md_free(j.x);
@@ -339,6 +369,7 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
 
 static const md_cli_section sections[] = {{"Images", table},
                                           {"Sampling", md_cli_image_sampling_table},
+                                          {"Guidance by a classifier", steering_table},
                                           {"Images from images", md_cli_image_editing_table},
                                           {"Larger images", upscale_table},
                                           {NULL, NULL}};
@@ -357,6 +388,7 @@ const md_command md_cmd_image_generate = {
                 "  mdlm image-generate --class circle --guidance-scale 3\n"
                 "  mdlm image-generate --sampler dpm++                  fewer steps\n"
                 "  mdlm image-generate -n 8 --frames film               watch them appear\n"
+                "  mdlm image-generate --classifier guide-run --classifier-scale 2\n"
                 "  mdlm image-generate --init-image cat.png --strength 0.5\n"
                 "  mdlm image-generate --inpaint cat.png --mask hole.png\n"
                 "  mdlm image-generate --interpolate cat.png,dog.png    from one to the other\n"

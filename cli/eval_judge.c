@@ -96,7 +96,7 @@ static mdlm_status make_room(md_eval_judge *j, mdlm_error *err) {
 mdlm_status md_eval_judge_open(md_eval_judge *j, mdlm_error *err) {
     const uint64_t seed = (uint64_t)j->cli->common.seed;
     MD_TRY(load_classifier(j, err));
-    MD_TRY(md_cli_image_sampler_init(j->cli, j->choice.sampling, j->model, &j->sampler, err));
+    MD_TRY(md_cli_image_sampler_init(j->cli, j->choice.sampling, j->model, NULL, &j->sampler, err));
     if (*j->choice.samples) MD_TRY(open_folder(j, err));
     MD_TRY(choose_counts(j, err));
     const md_image_loader all = md_image_data_part(&j->from->data, MD_IMAGES_ALL, seed);

@@ -53,7 +53,7 @@ static mdlm_status start(scoring *s, mdlm_error *err) {
     s->factor = c->factor;
     s->high = (md_images_shape){c->shape.Y, c->shape.X, c->shape.C};
     s->low = (md_images_shape){c->shape.Y / c->factor, c->shape.X / c->factor, c->shape.C};
-    MD_TRY(md_cli_image_sampler_init(e->cli, e->sampling, e->model, &s->sampler, err));
+    MD_TRY(md_cli_image_sampler_init(e->cli, e->sampling, e->model, NULL, &s->sampler, err));
     return make_room(s, err);
 }
 

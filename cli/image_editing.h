@@ -7,7 +7,7 @@
  *     } generate_options;
  *     ...
  *     md_cli_image_sampling how = md_cli_image_editing_sampling(&opt->editing);
- *     MD_TRY(md_cli_image_sampler_init(cli, &how, &model, &sampler, err));
+ *     MD_TRY(md_cli_image_sampler_init(cli, &how, &model, NULL, &sampler, err));
  *     md_cli_image_edit edit = {.total = 16};
  *     MD_TRY(md_cli_image_edit_init(cli, &opt->editing, shape, &sampler.options, &edit, err));
  *     MD_TRY(md_cli_image_edit_take(&edit, first, count, &batch, err));

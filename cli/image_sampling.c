@@ -51,30 +51,63 @@ static void settle_sampling(const md_cli *cli, const md_cli_image_sampling *opt,
 
 /* Classes, and guidance to them. */
 static mdlm_status settle_classes(const md_cli_image_sampling *opt, md_cli_image_model *model,
-                                  md_cli_image_sampler *s, mdlm_error *err) {
-    const md_image_setup *setup = &model->setup;
+                                  const md_cli_image_steering *steering, md_cli_image_sampler *s,
+                                  mdlm_error *err) {
     const char *text = opt->class;
     bool any = false;
-    if (!*text) text = setup->config.classes > 0 ? "all" : "none";
-    MD_TRY(md_cli_classes_parse(setup, text, &s->classes, &s->class_count, err));
+    s->named = &model->setup;
+    if (steering && model->setup.config.classes == 0) s->named = &steering->by->setup;
+    if (!*text) text = s->named->config.classes > 0 ? "all" : "none";
+    MD_TRY(md_cli_classes_parse(s->named, text, &s->classes, &s->class_count, err));
     for (int i = 0; i < s->class_count; i++) any = any || s->classes[i] >= 0;
-    if (opt->guidance_scale != 1 && setup->config.classes > 0 && !any)
+    if (opt->guidance_scale != 1 && model->setup.config.classes > 0 && !any)
         return md_fail(err, MDLM_USAGE, "--guidance-scale is for images of a class: see --class");
+    if (steering && !any)
+        return md_fail(err, MDLM_USAGE, "--classifier guides images of a class: see --class");
     MD_TRY(md_image_guide_init(&s->guide, &model->denoiser, opt->guidance_scale, err));
-    s->denoiser = md_image_guide_denoiser(&s->guide);
+    s->denoiser = s->guided = md_image_guide_denoiser(&s->guide);
+    return MDLM_OK;
+}
+
+/* A classifier has learned the noise of one process, whose times it is told. */
+static mdlm_status check_process(const md_cli_image_steering *steering, const md_gaussian *process,
+                                 mdlm_error *err) {
+    const md_gaussian_options *own = &steering->by->setup.process.opt, *p = &process->opt;
+    const bool chain = p->process == MD_PROCESS_VP;
+    const bool same = own->process == p->process &&
+                      (!chain || (own->schedule == p->schedule && own->zero_snr == p->zero_snr &&
+                                  own->timesteps == p->timesteps));
+    if (same || !steering->by->classifier.noisy) return MDLM_OK;
+    return md_fail(err, MDLM_USAGE,
+                   "--classifier '%s' has learned other noise than the model: expected one that "
+                   "was trained with --process %s%s%s --timesteps %d",
+                   steering->run, md_process_names[p->process], chain ? " --noise-schedule " : "",
+                   chain ? md_beta_schedule_names[p->schedule] : "", p->timesteps);
+}
+
+static mdlm_status settle_steering(const md_cli_image_steering *steering, md_cli_image_sampler *s,
+                                   mdlm_error *err) {
+    if (!steering) return MDLM_OK;
+    MD_TRY(check_process(steering, &s->process, err));
+    MD_TRY(md_image_steer_init(&s->steer, &s->guided, &steering->by->classifier, &s->process,
+                               steering->scale, err));
+    s->denoiser = md_image_steer_denoiser(&s->steer);
     return MDLM_OK;
 }
 
 mdlm_status md_cli_image_sampler_init(const md_cli *cli, const md_cli_image_sampling *opt,
-                                      md_cli_image_model *model, md_cli_image_sampler *s,
-                                      mdlm_error *err) {
+                                      md_cli_image_model *model,
+                                      const md_cli_image_steering *steering,
+                                      md_cli_image_sampler *s, mdlm_error *err) {
     settle_sampling(cli, opt, model, s);
     MD_TRY(refuse_idle(cli, s->options.rule, err));
-    MD_TRY(settle_classes(opt, model, s, err));
+    MD_TRY(settle_classes(opt, model, steering, s, err));
+    MD_TRY(settle_steering(steering, s, err));
     return md_image_sampler_check(&s->denoiser, &s->process, &s->options, err);
 }
 
 void md_cli_image_sampler_release(md_cli_image_sampler *s) {
+    md_image_steer_release(&s->steer);
     md_image_guide_release(&s->guide);
     md_free(s->classes);
     *s = (md_cli_image_sampler){0};
@@ -108,7 +141,7 @@ void md_cli_image_sampler_warn(const md_cli *cli, const md_cli_image_sampler *s)
     md_image_record record = {0};
     bool none = s->guide.scale != 1;
     for (int i = 0; i < s->class_count; i++) none = none || s->classes[i] < 0;
-    if (none && s->denoiser.classes > 0 && md_run_exists(cli->model) &&
+    if (none && s->guided.classes > 0 && md_run_exists(cli->model) &&
         md_image_record_load(cli->model, &record, NULL) == MDLM_OK && record.set.class_drop == 0)
         md_cli_note(cli,
                     "note: with --class-drop 0 the model has not learned what images of no class "

@@ -9,7 +9,7 @@
  *                                               {NULL, NULL}};
  *     ...
  *     md_cli_image_sampler s = {0};
- *     MD_TRY(md_cli_image_sampler_init(cli, &opt->sampling, &model, &s, err));
+ *     MD_TRY(md_cli_image_sampler_init(cli, &opt->sampling, &model, NULL, &s, err));
  *     md_cli_image_sampler_labels(&s, first, count, label);
  *     md_image_sampler_options o = s.options;
  *     o.first_index = first;
@@ -22,6 +22,7 @@
 #include "cli/image_model.h"
 #include "sampler/image_guide.h"
 #include "sampler/image_sampler.h"
+#include "sampler/image_steer.h"
 
 #define MD_CLI_IMAGE_SAMPLING_OPTIONS(X) \
     X(TEXT, class, "", 0, 0, \
@@ -53,21 +54,34 @@ typedef struct md_cli_image_sampling {
 } md_cli_image_sampling;
 extern const md_option md_cli_image_sampling_table[];
 
+/* A classifier that guides. */
+typedef struct md_cli_image_steering {
+    const char *run; /* for messages */
+    const md_cli_classifier *by;
+    double scale;
+} md_cli_image_steering;
+
 /* What the options come to with a model. */
 typedef struct md_cli_image_sampler {
     md_gaussian process; /* the model's, with the variance asked for; owns nothing */
     md_image_sampler_options options;
     md_image_guide guide;
-    md_image_denoiser denoiser; /* guided; valid while the struct stays where it is */
-    int32_t *classes;           /* taken in turn */
+    md_image_steer steer;
+    md_image_denoiser guided;    /* without the classifier */
+    md_image_denoiser denoiser;  /* with all guidance; valid while the struct stays where it is */
+    const md_image_setup *named; /* says what classes are called: the model's, or where that has
+                                    none the classifier's */
+    int32_t *classes;            /* taken in turn */
     int class_count;
 } md_cli_image_sampler;
 
-/* Into an empty struct; the model outlives it. MDLM_USAGE for options that do not fit the model or
- * each other, before anything is sampled. Release after a failure, too. */
+/* Into an empty struct; the model and what `steering` points to (NULL: no classifier guides)
+ * outlive it. MDLM_USAGE for options that do not fit the model or each other, before anything is
+ * sampled. Release after a failure, too. */
 mdlm_status md_cli_image_sampler_init(const md_cli *cli, const md_cli_image_sampling *opt,
-                                      md_cli_image_model *model, md_cli_image_sampler *out,
-                                      mdlm_error *err);
+                                      md_cli_image_model *model,
+                                      const md_cli_image_steering *steering,
+                                      md_cli_image_sampler *out, mdlm_error *err);
 void md_cli_image_sampler_release(md_cli_image_sampler *s); /* accepts an empty struct */
 
 /* Classes of images first .. first + count - 1 (numbers as in md_image_sampler_options). */

@@ -120,7 +120,7 @@ mdlm_status md_cli_cascade_init(md_cli_cascade *c, const md_cli *cli, const char
     own.class = ""; /* the small image tells */
     own.guidance_scale = 1;
     MD_TRY(load_upscaler(&c->model, folder, base, err));
-    MD_TRY(md_cli_image_sampler_init(cli, &own, &c->model, &c->sampler, err));
+    MD_TRY(md_cli_image_sampler_init(cli, &own, &c->model, NULL, &c->sampler, err));
     c->sampler.options.seed = ~c->sampler.options.seed; /* noise of its own, of no other --seed */
     MD_TRY(md_cli_upscale_init(&c->small, &c->model.setup.config, choice, err));
     const md_image_shape s = c->model.setup.config.shape;
