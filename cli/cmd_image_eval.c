@@ -1,6 +1,6 @@
-/* cli/cmd_image_eval.c: `mdlm image-eval`: the bound on the likelihood of
- * images, with its parts and both its errors (diffusion/gaussian_bound.h);
- * samples beside real images (eval_judge.h). */
+/* cli/cmd_image_eval.c: `mdlm image-eval`: the bound on the likelihood of images, with its parts
+ * and both its errors (diffusion/gaussian_bound.h); samples beside real images (eval_judge.h);
+ * classifiers (eval_labels.h) and upscalers (eval_upscale.h). */
 #include <math.h>
 #include <stdio.h>
 
@@ -18,16 +18,14 @@
 
 #define EVAL_OPTIONS(X) \
     X(INT, vlb_steps, 32, 4, 200000, \
-      "evaluations of the network per image, spread over the noise levels by " \
-      "strata; twice the " \
+      "evaluations of the network per image, spread over the noise levels by strata; twice the " \
       "model's timesteps measures every level twice") \
     X(INT, num_samples, 0, 1, 1000000000, \
       "images to score, and samples to judge; 1000, or all if there are fewer") \
     X(TEXT, range, "", 0, 0, "A:B: images A to B - 1 of DATA alone") \
     X(TEXT, labels, "", 0, 0, "IDX file of labels; found by its name if not given") \
     X(CHOICE, split, "auto", 0, 0, \
-      "auto|all|val|train: part of the images; auto is all, or of the run's " \
-      "own the validation " \
+      "auto|all|val|train: part of the images; auto is all, or of the run's own the validation " \
       "part") \
     X(FLAG, class_free, false, 0, 0, \
       "tell a model that knows classes none of them; labels do not matter") \
@@ -35,13 +33,11 @@
 
 #define JUDGE_OPTIONS(X) \
     X(FLAG, frechet, false, 0, 0, \
-      "judge samples beside real images in the features of --classifier: " \
-      "Frechet distance, label " \
+      "judge samples beside real images in the features of --classifier: Frechet distance, label " \
       "accuracy, precision, recall, coverage; --num-samples of them") \
     X(TEXT, classifier, "", 0, 0, "run of image-train --task classify") \
     X(TEXT, samples, "", 0, 0, \
-      "folder with the images to judge, as image-generate writes them (with " \
-      "the same --class); " \
+      "folder with the images to judge, as image-generate writes them (with the same --class); " \
       "sampled here if not given") \
     X(INT, references, 10000, 6, 1000000, "real images that samples are compared with, at most") \
     X(INT, resamples, 200, 0, 100000, \
@@ -77,9 +73,7 @@ typedef struct job {
     md_eta eta;
 } job;
 
-/* --- opening
- * ---------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static mdlm_status make_room(job *j, mdlm_error *err) {
     const md_image_shape s = j->model.setup.config.shape;
@@ -122,8 +116,7 @@ static bool is_upscaler(const job *j) {
     return j->model.setup.config.factor > 0;
 }
 
-/* What is of no use for this kind of model, without --frechet, or without the
- * bound. */
+/* What is of no use for this kind of model, without --frechet, or without the bound. */
 static mdlm_status refuse_idle(const job *j, mdlm_error *err) {
     static const char *const drawing[] = {"vlb_steps", "class_free", "frechet", NULL};
     static const char *const judging[] = {"classifier", "samples", "references",
@@ -184,8 +177,7 @@ static void describe(const job *j) {
     int strata;
     (void)md_bound_strata(j->bound, &strata);
     md_cli_note(cli,
-                "%s: %lld of %lld images%s of '%s', split %s, %dx%d, %d "
-                "channel%s, %s, %d "
+                "%s: %lld of %lld images%s of '%s', split %s, %dx%d, %d channel%s, %s, %d "
                 "evaluations each%s, weights %s%s, seed %lld%s",
                 cli->model, (long long)j->count, (long long)j->from.loader.count,
                 md_cli_defaulted(cli, "num_samples"), j->from.source, j->from.split, s.X, s.Y, s.C,
@@ -194,14 +186,12 @@ static void describe(const job *j) {
                 md_cli_defaulted(cli, "weights"), (long long)cli->common.seed,
                 md_cli_defaulted(cli, "seed"));
     if (j->model.setup.process.opt.process == MD_PROCESS_FLOW)
-        md_cli_note(cli, "note: this is the bound of the flow's levels as a chain, "
-                         "which a flow is not "
-                         "trained for: at the finest ones it may be far from tight");
+        md_cli_note(cli,
+                    "note: this is the bound of the flow's levels as a chain, which a flow is not "
+                    "trained for: at the finest ones it may be far from tight");
 }
 
-/* --- scoring
- * ---------------------------------------------------------------------------------
- */
+/* --- scoring ---------------------------------------------------------------------------------- */
 
 static mdlm_status write_items(const job *j, int64_t first, int count, mdlm_error *err) {
     for (int i = 0; j->items && i < count; i++) {
@@ -244,9 +234,7 @@ static mdlm_status score(job *j, md_bound_report *report, mdlm_error *err) {
     return MDLM_OK;
 }
 
-/* --- telling
- * ---------------------------------------------------------------------------------
- */
+/* --- telling ---------------------------------------------------------------------------------- */
 
 static void put_bound(const job *j, const md_bound_report *r, md_json_line *line) {
     int count;
@@ -371,38 +359,24 @@ static const md_option_alias aliases[] = {
 const md_command md_cmd_image_eval = {
     .name = "image-eval",
     .arguments = "[DATA]",
-    .summary = "Bound the likelihood of images, judge samples beside them, or "
-               "measure a classifier.",
-    .examples = "  mdlm image-eval                           the validation "
-                "part of the run's images\n"
-                "  mdlm image-eval t10k-images-idx3-ubyte.gz --range "
-                "9000:10000   what it never saw\n"
-                "  mdlm image-eval photos/ -n 200 --vlb-steps 1000   fewer "
-                "images, each more exactly\n"
-                "  mdlm image-eval --class-free              without telling "
-                "it the classes\n"
-                "  mdlm image-eval --frechet --classifier judge/   samples "
-                "beside real images, too\n"
-                "  mdlm image-eval --frechet --classifier judge/ --no-bound "
-                "--sampler ddim --steps 50\n"
-                "  mdlm image-eval --run classifier-run      of a classifier: "
-                "how many it tells right\n"
-                "  mdlm image-eval --run upscaler-run        of one that "
-                "enlarges: PSNR beside bicubic\n"
-                "  mdlm image-eval --weights raw --json      the last weights, "
-                "not averaged\n",
-    .notes = "The bound is the sum of three parts: of the prior, of the "
-             "decoder, and of the steps\n"
-             "between, of which --vlb-steps are drawn. DATA is what "
-             "image-train takes. Images are\n"
-             "taken in a mixed order. --items writes JSON lines: index (in "
-             "DATA), class and\n"
-             "bits_per_dim; of a classifier index, class, told and nats, -ln "
-             "p(class).\n"
-             "--frechet compares with all of DATA, of which a part that is "
-             "kept apart stands in\n"
-             "the samples' place for the floor; distances of one classifier "
-             "and one number of\n"
+    .summary =
+        "Bound the likelihood of images, judge samples beside them, or measure a classifier.",
+    .examples =
+        "  mdlm image-eval                           the validation part of the run's images\n"
+        "  mdlm image-eval t10k-images-idx3-ubyte.gz --range 9000:10000   what it never saw\n"
+        "  mdlm image-eval photos/ -n 200 --vlb-steps 1000   fewer images, each more exactly\n"
+        "  mdlm image-eval --class-free              without telling it the classes\n"
+        "  mdlm image-eval --frechet --classifier judge/   samples beside real images, too\n"
+        "  mdlm image-eval --frechet --classifier judge/ --no-bound --sampler ddim --steps 50\n"
+        "  mdlm image-eval --run classifier-run      of a classifier: how many it tells right\n"
+        "  mdlm image-eval --run upscaler-run        of one that enlarges: PSNR beside bicubic\n"
+        "  mdlm image-eval --weights raw --json      the last weights, not averaged\n",
+    .notes = "The bound is the sum of three parts: of the prior, of the decoder, and of the steps\n"
+             "between, of which --vlb-steps are drawn. DATA is what image-train takes. Images are\n"
+             "taken in a mixed order. --items writes JSON lines: index (in DATA), class and\n"
+             "bits_per_dim; of a classifier index, class, told and nats, -ln p(class).\n"
+             "--frechet compares with all of DATA, of which a part that is kept apart stands in\n"
+             "the samples' place for the floor; distances of one classifier and one number of\n"
              "samples can be compared.\n",
     .settings_size = sizeof(eval_options),
     .sections = sections,

@@ -39,8 +39,7 @@
       "--strength what is there already counts") \
     X(TEXT, mask, "", 0, 0, \
       "picture of the same size, or several, taken in turn: white is painted anew, black stays " \
-      "as " \
-      "it is to the bit") \
+      "as it is to the bit") \
     X(INT, resamplings, 10, 1, MD_MOST_RESAMPLINGS, \
       "--inpaint: how often each stretch of steps is gone through, so that parts agree; 1: once") \
     X(INT, jump, 10, 1, 100000, "--inpaint: steps in such a stretch")

@@ -82,8 +82,7 @@ const float *md_cli_upscale_samples(md_cli_upscale *up, const float *x, int64_t 
     return up->given;
 }
 
-/* --- a second model
- * -------------------------------------------------------------------------------- */
+/* --- a second model --------------------------------------------------------------------------- */
 
 static mdlm_status check_upscaler(const char *folder, const md_image_config *c,
                                   const md_image_shape b, mdlm_error *err) {

@@ -298,7 +298,7 @@ static mdlm_status validate(void *context, bool thorough, double *value, mdlm_er
     md_image_task *t = context;
     const int64_t count = thorough ? VAL_THOROUGH : VAL_IMAGES;
     double sum = 0;
-    if (classifies(t)) return md_image_task_val_labels(t, count, value, err);
+    if (classifies(t)) return md_image_task_val_labels(t, VAL_THOROUGH, value, err);
     if (t->loss == MD_LOSS_VLB) return validate_bound(t, thorough, value, err);
     for (int64_t first = 0; first < count; first += t->images) {
         const int64_t left = count - first;
