@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "model/lora_internal.h"
 #include "tensor/safetensors.h"
+#include "tensor/weights.h"
 
 /* What PEFT puts before the names of the model that it wraps. */
 #define PREFIX "base_model.model." MD_LLADA_PREFIX
@@ -80,8 +81,7 @@ static mdlm_status load_weights(const md_lora *lora, const char *folder, mdlm_er
     char *path = md_path_join(folder, MD_LORA_WEIGHTS, err);
     md_params *file = path ? file_tensors(lora, err) : NULL;
     if (!file) goto done;
-    MD_GOTO(done, status,
-            md_safetensors_load_params(path, file, PREFIX, md_params_values(file), err));
+    MD_GOTO(done, status, md_weights_load_params(path, file, PREFIX, md_params_values(file), err));
     MD_GOTO(done, status, check_shared(lora, file, path, err));
     for (int i = 0; i < lora->projection_count; i++) {
         copy_values(md_params_tensor(file, 2 * i), lora->projections[i].a);
@@ -214,7 +214,7 @@ mdlm_status md_lora_load(const char *folder, const char *weights, const md_trans
     if (status != MDLM_OK) return md_fail(err, status, "%s", why.message);
     if (weights) {
         md_params *params = lora->params;
-        status = md_safetensors_load_params(weights, params, "", md_params_values(params), err);
+        status = md_weights_load_params(weights, params, "", md_params_values(params), err);
     } else {
         status = md_lora_read(lora, folder, err);
     }

@@ -1,6 +1,7 @@
 /* tensor/params.c: see params.h. */
 #include "tensor/params.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -193,4 +194,28 @@ void md_params_freeze(md_params *params, bool frozen) {
     for (int i = 0; i < params->span_count; i++) {
         bind(params, params->spans[i].tensor, params->spans[i].offset);
     }
+}
+
+enum { SHAPE_TEXT = 200 }; /* eight dimensions */
+
+/* "[3, 4]" */
+static const char *shape_text(int rank, const int64_t *dim, char out[SHAPE_TEXT]) {
+    int used = snprintf(out, SHAPE_TEXT, "[");
+    for (int i = 0; i < rank; i++) {
+        used += snprintf(out + used, (size_t)(SHAPE_TEXT - used), "%s%lld", i ? ", " : "",
+                         (long long)dim[i]);
+    }
+    snprintf(out + used, (size_t)(SHAPE_TEXT - used), "]");
+    return out;
+}
+
+mdlm_status md_tensor_check_shape(const md_tensor *t, int rank, const int64_t *dim,
+                                  const char *file, const char *name, mdlm_error *err) {
+    MD_BUG_IF(rank > 8);
+    bool same = rank == t->rank;
+    for (int i = 0; same && i < rank; i++) same = dim[i] == t->dim[i];
+    if (same) return MDLM_OK;
+    char expected[SHAPE_TEXT], found[SHAPE_TEXT];
+    return md_fail(err, MDLM_INPUT, "'%s': expected shape %s, found %s, in tensor '%s'", file,
+                   shape_text(t->rank, t->dim, expected), shape_text(rank, dim, found), name);
 }
