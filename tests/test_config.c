@@ -251,7 +251,7 @@ START_TEST(mistyped_and_out_of_range_values_are_refused_by_name) {
         {"vocab_size", "0"},
         {"vocab_size", "1e10"},
         {"embedding_size", "0"},
-        {"embedding_size", "258"}, /* fewer rows than ids */
+        {"vocab_size", "300"}, /* fewer rows of the embedding than ids */
         {"include_qkv_bias", "1"},
         {"rope_theta", "\"big\""},
         {"rope_theta", "1e999"},

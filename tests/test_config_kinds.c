@@ -83,9 +83,9 @@ static const kind kinds[] = {
 enum { KINDS = sizeof kinds / sizeof *kinds, DREAM = 0, MDLM, SMDM };
 
 static mdlm_status load_text(const char *text, md_model_config *out, mdlm_error *err) {
-    char *folder = suite_tmp_dir(), *path = md_path_join(folder, "config.json", err);
-    ck_assert(path != NULL);
-    assert_ok(md_file_write(path, text, strlen(text), err));
+    mdlm_error why;
+    char *folder = suite_tmp_dir(), *path = md_path_join(folder, "config.json", &why);
+    ck_assert(path != NULL && md_file_write(path, text, strlen(text), &why) == MDLM_OK);
     mdlm_status status = md_model_config_load(folder, out, err);
     free(path);
     suite_tmp_remove(folder);
