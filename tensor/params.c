@@ -168,16 +168,18 @@ md_real *md_params_grads(const md_params *params) {
 
 md_tensor *md_params_span(md_params *params, int first, int count, mdlm_error *err) {
     MD_BUG_IF(first < 0 || count < 1 || first > params->count - count);
+    const bool vectors = params->list[first].tensor->rank == 1;
     const int64_t cols = md_tensor_cols(params->list[first].tensor);
     int64_t rows = 0;
     for (int i = first; i < first + count; i++) {
-        MD_BUG_IF(md_tensor_cols(params->list[i].tensor) != cols);
-        rows += md_tensor_rows(params->list[i].tensor);
+        const md_tensor *t = params->list[i].tensor;
+        MD_BUG_IF(vectors ? t->rank != 1 : md_tensor_cols(t) != cols);
+        rows += vectors ? t->dim[0] : md_tensor_rows(t);
     }
     span *spans = md_realloc(params->spans, (size_t)params->span_count + 1, sizeof *spans, err);
     if (!spans) return NULL;
     params->spans = spans;
-    md_tensor *t = new_tensor(params, 2, (int64_t[]){rows, cols}, err);
+    md_tensor *t = new_tensor(params, vectors ? 1 : 2, (int64_t[]){rows, cols}, err);
     if (!t) return NULL;
     const int64_t offset = params->list[first].offset;
     spans[params->span_count++] = (span){.tensor = t, .offset = offset};

@@ -46,8 +46,8 @@ int64_t md_params_size(const md_params *params); /* elements of the slab */
 md_real *md_params_values(const md_params *params);
 md_real *md_params_grads(const md_params *params); /* NULL without gradients */
 
-/* A matrix over `count` consecutive parameters with equal columns; a tensor owned by params,
- * sharing values and gradients. Before or after sealing. */
+/* A matrix over `count` consecutive parameters with equal columns, or a vector over consecutive
+ * vectors; a tensor owned by params, sharing values and gradients. Before or after sealing. */
 md_tensor *md_params_span(md_params *params, int first, int count, mdlm_error *err);
 
 /* MDLM_INPUT, naming the file, its tensor and both shapes, when that tensor's shape is not this
