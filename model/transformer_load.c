@@ -2,8 +2,8 @@
  * the one that they belong to. */
 #include "base/file.h"
 #include "base/memory.h"
+#include "model/kind_weights.h"
 #include "model/lora.h"
-#include "tensor/weights.h"
 
 /* The network of FOLDER/config.json with the weights of a file. */
 static mdlm_status load_from(const char *folder, const char *path, bool gradients,
@@ -13,7 +13,11 @@ static mdlm_status load_from(const char *folder, const char *path, bool gradient
     MD_TRY(md_model_config_load(folder, &config, err));
     MD_TRY(md_transformer_new(&config, gradients, &net, err));
     md_params *params = md_transformer_params(net);
-    mdlm_status status = md_weights_load_params(path, params, "", md_params_values(params), err);
+    md_weights *source = NULL;
+    mdlm_status status = md_kind_weights_open(path, &config, &source, err);
+    if (status == MDLM_OK)
+        status = md_weights_fill(source, params, "", md_params_values(params), err);
+    md_weights_close(source);
     if (status == MDLM_OK) {
         *out = net;
     } else {
