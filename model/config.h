@@ -1,14 +1,24 @@
-/* model/config.h: the shape of a transformer, as config.json says it in LLaDA's own keys.
+/* model/config.h: the shape of a text network, and config.json, which says it.
  *
  *     md_model_config c;
  *     MD_TRY(md_model_config_load("mdlm-run", &c, err));
  *
- * Keys (interop): model_type "llada", d_model, n_layers, n_heads, n_kv_heads, mlp_hidden_size,
- * vocab_size, embedding_size, max_sequence_length, rope_theta, rms_norm_eps, weight_tying,
- * mask_token_id, eos_token_id, pad_token_id, and constants that fix the mathematics (block_type
- * "llama", layer_norm_type "rms", activation_type "silu", include_bias false, ...). A file whose
- * constants differ is refused, naming the key. A model that does not see both sides is no LLaDA:
- * its model_type is "mdlm_block", with "block_length", or "mdlm_ar".
+ * Folders of four kinds are read and written, told apart by model_type; each has its keys in a
+ * table (model/config_forms.c):
+ *
+ *   "llada"  d_model, n_layers, n_heads, n_kv_heads, mlp_hidden_size, vocab_size, embedding_size,
+ *            max_sequence_length, rope_theta, rms_norm_eps, weight_tying, include_qkv_bias, ids
+ *   "Dream"  Qwen2's: hidden_size, num_hidden_layers, num_attention_heads, num_key_value_heads,
+ *            intermediate_size, vocab_size, max_position_embeddings, tie_word_embeddings, ...
+ *   "mdlm"   hidden_dim, n_blocks, n_heads, vocab_size, model_length, cond_dim
+ *   "smdm"   lit-gpt's: n_embd, n_layer, n_head, n_query_groups, intermediate_size,
+ *            padded_vocab_size, block_size, norm_eps
+ *
+ * Keys that fix the mathematics (block_type, rope_scaling, time_conditioning, ...) are refused by
+ * name when they ask for something else; when they are missing, what is supported is meant. Keys
+ * that change nothing here (dropout, init_std, torch_dtype, ...) are not read. A model that does
+ * not see both sides has LLaDA's keys and a type of its own: "mdlm_block", with "block_length", or
+ * "mdlm_ar".
  */
 #ifndef MD_MODEL_CONFIG_H
 #define MD_MODEL_CONFIG_H
@@ -16,19 +26,35 @@
 #include "base/json.h"
 #include "tensor/denoiser.h"
 
+/* Whose network it is: the code that it was published with, which its files are for. */
+typedef enum md_arch {
+    MD_ARCH_LLADA, /* LLaDA and iLLaDA, and what is trained here */
+    MD_ARCH_DREAM, /* LLaDA's mathematics with Qwen2's names, biases on q, k, v, shifted logits */
+    MD_ARCH_MDLM,  /* layer norms moved by a condition (adaLN), an MLP of GELU, biases */
+    MD_ARCH_SMDM,  /* LLaDA's mathematics with lit-gpt's names; no logit for the mask */
+} md_arch;
+const char *md_arch_name(md_arch arch); /* "LLaDA", "Dream", "MDLM", "SMDM" */
+
 typedef struct md_model_config {
     int layers, dim, heads, kv_heads, ff;
-    int vocab;   /* rows of the embedding and of the head */
+    int vocab;   /* rows of the embedding */
     int seq_len; /* trained length */
     double rope_theta, norm_eps;
-    bool tied; /* head = embedding */
-    int32_t mask_id, end_of_text_id, padding_id;
-    md_sight sight;   /* which tokens a position sees */
-    int block_length; /* MD_SEES_BLOCKS: divides seq_len; else 0 */
+    bool tied;                                   /* head = embedding */
+    int32_t mask_id, end_of_text_id, padding_id; /* the last two: -1 when there is none */
+    md_sight sight;                              /* which tokens a position sees */
+    int block_length;                            /* MD_SEES_BLOCKS: divides seq_len; else 0 */
+    md_arch arch;
+    bool qkv_bias; /* q, k and v have biases */
+    bool
+        shifted;  /* what the network says of a token it says at the position before: row i of the
+                     hidden states that it is asked for is made from position i - 1 (row 0 from 0) */
+    int unscored; /* rows of the embedding that the head has not: the last ids have no logit */
+    int cond_dim; /* MD_ARCH_MDLM: width of the condition; else 0 */
 } md_model_config;
 
 /* MDLM_USAGE naming the flag when a size is out of range, dim is not a multiple of heads, heads not
- * a multiple of kv_heads, or dim / heads is odd. */
+ * a multiple of kv_heads, dim / heads is odd, or the kind of network has no such form. */
 mdlm_status md_model_config_check(const md_model_config *c, mdlm_error *err);
 int64_t md_model_config_parameters(const md_model_config *c);
 

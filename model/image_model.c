@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "model/image_internal.h"
-#include "tensor/safetensors.h"
+#include "tensor/weights.h"
 
 mdlm_status md_image_model_new(const md_image_config *config, bool gradients, md_image_model **out,
                                mdlm_error *err) {
@@ -195,8 +195,7 @@ mdlm_status md_image_model_load(const char *folder, const char *weights, md_imag
     MD_GOTO(done, status, md_image_config_load(folder, &config, file ? &object : NULL, err));
     MD_GOTO(done, status, md_image_model_new(&config, false, &model, err));
     md_params *params = model->params;
-    MD_GOTO(done, status,
-            md_safetensors_load_params(path, params, "", md_params_values(params), err));
+    MD_GOTO(done, status, md_weights_load_params(path, params, "", md_params_values(params), err));
     *out = model;
     model = NULL;
     if (file) *file = object;

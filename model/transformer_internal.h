@@ -2,12 +2,16 @@
 #ifndef MD_MODEL_TRANSFORMER_INTERNAL_H
 #define MD_MODEL_TRANSFORMER_INTERNAL_H
 
+#include "model/config_internal.h"
+#include "model/layers.h"
 #include "model/lora.h"
-#include "tensor/ops.h"
 
 /* q, k, v lie side by side in the slab, and so do gate and up: one product each. */
 typedef struct md_block {
     md_tensor *attn_norm, *qkv, *attn_out, *ff_norm, *gate_up, *ff_out;
+    md_tensor *qkv_bias;            /* NULL: none */
+    md_tensor *up_bias, *down_bias; /* MDLM's, whose gate_up is the first matrix of its MLP */
+    md_linear_layer modulation;     /* MDLM's: of the condition, MD_ADALN_PARTS * C */
 } md_block;
 
 struct md_transformer {
@@ -15,6 +19,9 @@ struct md_transformer {
     md_params *params;
     md_block *blocks;
     md_tensor *embedding, *final_norm, *head;
+    md_tensor *head_bias;                            /* NULL: none */
+    md_linear_layer sigma_in, sigma_out, modulation; /* MDLM's: noise level to condition; the final
+                                                         norm's shift and scale */
     md_rope_table rope;  /* longer than seq_len once a longer canvas was seen */
     const md_lora *lora; /* NULL: none */
     void **packed;       /* [packed_count] weights for inference, see md_transformer_pack */
@@ -26,6 +33,7 @@ struct md_transformer {
 typedef struct md_cached_rows {
     md_real *const *kv; /* [B] caches [layers, T, 2 * KV * D] */
     int B, T, first, end;
+    int wanted; /* filled by md_transformer_cached_hidden: the first that it returns */
 } md_cached_rows;
 
 /* Final normed hidden states [B, end - first, C]. ids [B, T]. Without a gradient. */

@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "model/lora.h"
-#include "tensor/safetensors.h"
+#include "tensor/weights.h"
 
 /* The network of FOLDER/config.json with the weights of a file. */
 static mdlm_status load_from(const char *folder, const char *path, bool gradients,
@@ -13,8 +13,7 @@ static mdlm_status load_from(const char *folder, const char *path, bool gradient
     MD_TRY(md_model_config_load(folder, &config, err));
     MD_TRY(md_transformer_new(&config, gradients, &net, err));
     md_params *params = md_transformer_params(net);
-    mdlm_status status =
-        md_safetensors_load_params(path, params, "", md_params_values(params), err);
+    mdlm_status status = md_weights_load_params(path, params, "", md_params_values(params), err);
     if (status == MDLM_OK) {
         *out = net;
     } else {

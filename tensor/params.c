@@ -1,6 +1,7 @@
 /* tensor/params.c: see params.h. */
 #include "tensor/params.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -167,16 +168,18 @@ md_real *md_params_grads(const md_params *params) {
 
 md_tensor *md_params_span(md_params *params, int first, int count, mdlm_error *err) {
     MD_BUG_IF(first < 0 || count < 1 || first > params->count - count);
+    const bool vectors = params->list[first].tensor->rank == 1;
     const int64_t cols = md_tensor_cols(params->list[first].tensor);
     int64_t rows = 0;
     for (int i = first; i < first + count; i++) {
-        MD_BUG_IF(md_tensor_cols(params->list[i].tensor) != cols);
-        rows += md_tensor_rows(params->list[i].tensor);
+        const md_tensor *t = params->list[i].tensor;
+        MD_BUG_IF(vectors ? t->rank != 1 : md_tensor_cols(t) != cols);
+        rows += vectors ? t->dim[0] : md_tensor_rows(t);
     }
     span *spans = md_realloc(params->spans, (size_t)params->span_count + 1, sizeof *spans, err);
     if (!spans) return NULL;
     params->spans = spans;
-    md_tensor *t = new_tensor(params, 2, (int64_t[]){rows, cols}, err);
+    md_tensor *t = new_tensor(params, vectors ? 1 : 2, (int64_t[]){rows, cols}, err);
     if (!t) return NULL;
     const int64_t offset = params->list[first].offset;
     spans[params->span_count++] = (span){.tensor = t, .offset = offset};
@@ -193,4 +196,28 @@ void md_params_freeze(md_params *params, bool frozen) {
     for (int i = 0; i < params->span_count; i++) {
         bind(params, params->spans[i].tensor, params->spans[i].offset);
     }
+}
+
+enum { SHAPE_TEXT = 200 }; /* eight dimensions */
+
+/* "[3, 4]" */
+static const char *shape_text(int rank, const int64_t *dim, char out[SHAPE_TEXT]) {
+    int used = snprintf(out, SHAPE_TEXT, "[");
+    for (int i = 0; i < rank; i++) {
+        used += snprintf(out + used, (size_t)(SHAPE_TEXT - used), "%s%lld", i ? ", " : "",
+                         (long long)dim[i]);
+    }
+    snprintf(out + used, (size_t)(SHAPE_TEXT - used), "]");
+    return out;
+}
+
+mdlm_status md_tensor_check_shape(const md_tensor *t, int rank, const int64_t *dim,
+                                  const char *file, const char *name, mdlm_error *err) {
+    MD_BUG_IF(rank > 8);
+    bool same = rank == t->rank;
+    for (int i = 0; same && i < rank; i++) same = dim[i] == t->dim[i];
+    if (same) return MDLM_OK;
+    char expected[SHAPE_TEXT], found[SHAPE_TEXT];
+    return md_fail(err, MDLM_INPUT, "'%s': expected shape %s, found %s, in tensor '%s'", file,
+                   shape_text(t->rank, t->dim, expected), shape_text(rank, dim, found), name);
 }

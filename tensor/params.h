@@ -46,9 +46,15 @@ int64_t md_params_size(const md_params *params); /* elements of the slab */
 md_real *md_params_values(const md_params *params);
 md_real *md_params_grads(const md_params *params); /* NULL without gradients */
 
-/* A matrix over `count` consecutive parameters with equal columns; a tensor owned by params,
- * sharing values and gradients. Before or after sealing. */
+/* A matrix over `count` consecutive parameters with equal columns, or a vector over consecutive
+ * vectors; a tensor owned by params, sharing values and gradients. Before or after sealing. */
 md_tensor *md_params_span(md_params *params, int first, int count, mdlm_error *err);
+
+/* MDLM_INPUT, naming the file, its tensor and both shapes, when that tensor's shape is not this
+ * one's.
+ */
+mdlm_status md_tensor_check_shape(const md_tensor *t, int rank, const int64_t *dim,
+                                  const char *file, const char *name, mdlm_error *err);
 
 /* Marks all parameters as needing gradients or frozen. Sealed without gradients: frozen. */
 void md_params_freeze(md_params *params, bool frozen);

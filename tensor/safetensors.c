@@ -2,17 +2,13 @@
 #include "tensor/safetensors.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <utf8proc.h>
 
-#include "base/buffer.h"
 #include "base/file.h"
 #include "base/memory.h"
-
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "data is mapped as it lies in the file");
 
 enum { LENGTH_BYTES = 8, MAX_HEADER = 100000000 };
 
@@ -29,21 +25,38 @@ struct md_safetensors {
     int count;
 };
 
+static const md_storage i64 = {.name = "i64", .block = 1, .bytes = 8},
+                        i32 = {.name = "i32", .block = 1, .bytes = 4},
+                        i16 = {.name = "i16", .block = 1, .bytes = 2},
+                        i8 = {.name = "i8", .block = 1, .bytes = 1},
+                        u8 = {.name = "u8", .block = 1, .bytes = 1},
+                        boolean = {.name = "bool", .block = 1, .bytes = 1};
+
 static const struct {
     const char *name;
-    size_t size;
+    const md_storage *storage;
 } dtypes[] = {
-    [MD_ST_F64] = {"F64", 8},   [MD_ST_F32] = {"F32", 4}, [MD_ST_F16] = {"F16", 2},
-    [MD_ST_BF16] = {"BF16", 2}, [MD_ST_I64] = {"I64", 8}, [MD_ST_I32] = {"I32", 4},
-    [MD_ST_I16] = {"I16", 2},   [MD_ST_I8] = {"I8", 1},   [MD_ST_U8] = {"U8", 1},
-    [MD_ST_BOOL] = {"BOOL", 1},
+    [MD_ST_F64] = {"F64", &md_storage_f64},
+    [MD_ST_F32] = {"F32", &md_storage_f32},
+    [MD_ST_F16] = {"F16", &md_storage_f16},
+    [MD_ST_BF16] = {"BF16", &md_storage_bf16},
+    [MD_ST_I64] = {"I64", &i64},
+    [MD_ST_I32] = {"I32", &i32},
+    [MD_ST_I16] = {"I16", &i16},
+    [MD_ST_I8] = {"I8", &i8},
+    [MD_ST_U8] = {"U8", &u8},
+    [MD_ST_BOOL] = {"BOOL", &boolean},
 };
 
 enum { DTYPES = sizeof dtypes / sizeof dtypes[0] };
 
-size_t md_st_dtype_size(md_st_dtype dtype) {
+const md_storage *md_st_dtype_storage(md_st_dtype dtype) {
     MD_BUG_IF((unsigned)dtype >= DTYPES);
-    return dtypes[dtype].size;
+    return dtypes[dtype].storage;
+}
+
+size_t md_st_dtype_size(md_st_dtype dtype) {
+    return md_st_dtype_storage(dtype)->bytes;
 }
 
 const char *md_st_dtype_name(md_st_dtype dtype) {
@@ -177,7 +190,7 @@ static mdlm_status read_shape(place at, md_st_entry *e, size_t *bytes, mdlm_erro
         fits = fits && md_size_mul(count, (size_t)extent, &count);
         e->dim[e->rank++] = extent;
     }
-    if (!fits || !md_size_mul(count, dtypes[e->dtype].size, &total)) {
+    if (!fits || !md_size_mul(count, md_st_dtype_size(e->dtype), &total)) {
         return malformed(at, "the product of the shape overflows", err);
     }
     e->count = (int64_t)count;
@@ -230,7 +243,7 @@ static mdlm_status read_entries(md_safetensors *f, mdlm_error *err) {
 }
 
 static size_t entry_bytes(const md_st_entry *e) {
-    return (size_t)e->count * dtypes[e->dtype].size;
+    return (size_t)e->count * md_st_dtype_size(e->dtype);
 }
 
 static int by_place(const void *a, const void *b) {
@@ -316,140 +329,14 @@ const cJSON *md_safetensors_metadata(const md_safetensors *file) {
     return file->metadata;
 }
 
-/* Data may start at any byte, hence the copies. */
-static double load_f64(const uint8_t *p) {
-    double value;
-    memcpy(&value, p, sizeof value);
-    return value;
-}
-
-static float load_f32(const uint8_t *p) {
-    float value;
-    memcpy(&value, p, sizeof value);
-    return value;
-}
-
-static float float_of_bits(uint32_t bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static float load_bf16(const uint8_t *p) {
-    return float_of_bits((uint32_t)p[1] << 24 | (uint32_t)p[0] << 16);
-}
-
-static float load_f16(const uint8_t *p) {
-    const uint32_t half = (uint32_t)p[1] << 8 | p[0];
-    const uint32_t sign = (half & 0x8000) << 16, exponent = half >> 10 & 31, mantissa = half & 1023;
-    if (exponent == 0) {
-        const float magnitude = (float)mantissa * 0x1p-24f;
-        return sign ? -magnitude : magnitude;
-    }
-    const uint32_t biased = exponent == 31 ? 255 : exponent + (127 - 15);
-    return float_of_bits(sign | biased << 23 | mantissa << 13);
-}
-
-static mdlm_status check_float(const md_safetensors *f, const md_st_entry *e, mdlm_error *err) {
-    switch (e->dtype) {
-    case MD_ST_F64:
-    case MD_ST_F32:
-    case MD_ST_F16:
-    case MD_ST_BF16: return MDLM_OK;
-    default:
-        return md_fail(err, MDLM_INPUT, "'%s': expected a float dtype, found %s, in tensor '%s'",
-                       f->path, md_st_dtype_name(e->dtype), e->name);
-    }
-}
-
-#define CONVERT(load, bytes) \
-    for (int64_t i = 0; i < n; i++) out[i] = (md_real)load(p + i * bytes)
-
 mdlm_status md_safetensors_read(const md_safetensors *file, const md_st_entry *entry, md_real *out,
                                 mdlm_error *err) {
-    MD_TRY(check_float(file, entry, err));
-    const uint8_t *p = entry->data;
-    const int64_t n = entry->count;
-    if (entry->dtype == MD_ST_F64) CONVERT(load_f64, 8);
-    if (entry->dtype == MD_ST_F32) CONVERT(load_f32, 4);
-    if (entry->dtype == MD_ST_F16) CONVERT(load_f16, 2);
-    if (entry->dtype == MD_ST_BF16) CONVERT(load_bf16, 2);
+    const md_storage *type = md_st_dtype_storage(entry->dtype);
+    if (!type->read) {
+        return md_fail(err, MDLM_INPUT, "'%s': expected a float dtype, found %s, in tensor '%s'",
+                       file->path, type->name, entry->name);
+    }
+    type->read(entry->data, entry->count, out);
     md_map_forget(entry->data, entry_bytes(entry));
     return MDLM_OK;
-}
-
-enum { SHAPE_TEXT = MD_ST_MAX_RANK * 22 + 3 };
-
-/* "[3, 4]" */
-static const char *shape_text(int rank, const int64_t *dim, char out[SHAPE_TEXT]) {
-    int used = snprintf(out, SHAPE_TEXT, "[");
-    for (int i = 0; i < rank; i++) {
-        used += snprintf(out + used, (size_t)(SHAPE_TEXT - used), "%s%lld", i ? ", " : "",
-                         (long long)dim[i]);
-    }
-    snprintf(out + used, (size_t)(SHAPE_TEXT - used), "]");
-    return out;
-}
-
-mdlm_status md_safetensors_check_shape(const char *path, const md_st_entry *e, const md_tensor *t,
-                                       mdlm_error *err) {
-    bool same = e->rank == t->rank;
-    for (int i = 0; same && i < e->rank; i++) same = e->dim[i] == t->dim[i];
-    if (same) return MDLM_OK;
-    char expected[SHAPE_TEXT], found[SHAPE_TEXT];
-    return md_fail(err, MDLM_INPUT, "'%s': expected shape %s, found %s, in tensor '%s'", path,
-                   shape_text(t->rank, t->dim, expected), shape_text(e->rank, e->dim, found),
-                   e->name);
-}
-
-/* The entry of each parameter, when every parameter has one and every entry is some parameter's. */
-static mdlm_status match(const md_safetensors *f, const md_params *params, const char *prefix,
-                         const md_st_entry **entries, mdlm_error *err) {
-    md_buffer name = {0};
-    mdlm_status status = MDLM_OK;
-    bool *wanted = md_alloc((size_t)f->count, sizeof *wanted, err);
-    if (!wanted) return MDLM_RUNTIME;
-    for (int i = 0; i < md_params_count(params); i++) {
-        md_buffer_clear(&name);
-        MD_GOTO(done, status,
-                md_buffer_printf(&name, err, "%s%s", prefix, md_params_name(params, i)));
-        entries[i] = md_safetensors_find(f, name.data);
-        if (!entries[i]) {
-            MD_GOTO(done, status,
-                    md_fail(err, MDLM_INPUT, "'%s' has no tensor '%s'", f->path, name.data));
-        }
-        MD_GOTO(done, status,
-                md_safetensors_check_shape(f->path, entries[i], md_params_tensor(params, i), err));
-        MD_GOTO(done, status, check_float(f, entries[i], err));
-        wanted[entries[i] - f->entries] = true;
-    }
-    for (int i = 0; i < f->count; i++) {
-        if (wanted[i]) continue;
-        MD_GOTO(done, status,
-                md_fail(err, MDLM_INPUT, "'%s' has a tensor that the model does not: '%s'", f->path,
-                        f->entries[i].name));
-    }
-done:
-    md_buffer_release(&name);
-    md_free(wanted);
-    return status;
-}
-
-mdlm_status md_safetensors_load_params(const char *path, const md_params *params,
-                                       const char *prefix, md_real *values, mdlm_error *err) {
-    const int count = md_params_count(params);
-    md_safetensors *f = NULL;
-    mdlm_status status = MDLM_OK;
-    const md_st_entry **entries = md_alloc((size_t)count, sizeof *entries, err);
-    if (!entries) return MDLM_RUNTIME;
-    MD_GOTO(done, status, md_safetensors_open(path, &f, err));
-    MD_GOTO(done, status, match(f, params, prefix, entries, err));
-    for (int i = 0; i < count; i++) {
-        MD_GOTO(done, status, md_safetensors_read(f, entries[i], values, err));
-        values += entries[i]->count;
-    }
-done:
-    md_safetensors_close(f);
-    md_free(entries);
-    return status;
 }

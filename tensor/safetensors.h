@@ -23,6 +23,7 @@
 
 #include "base/json.h"
 #include "tensor/params.h"
+#include "tensor/storage.h"
 
 typedef enum md_st_dtype {
     MD_ST_F64,
@@ -38,6 +39,7 @@ typedef enum md_st_dtype {
 } md_st_dtype;
 size_t md_st_dtype_size(md_st_dtype dtype);
 const char *md_st_dtype_name(md_st_dtype dtype); /* "F32" */
+const md_storage *md_st_dtype_storage(md_st_dtype dtype);
 
 enum { MD_ST_MAX_RANK = 8 };
 
@@ -64,18 +66,6 @@ const cJSON *md_safetensors_metadata(const md_safetensors *file);
  * a file entry by entry takes the memory of one. */
 mdlm_status md_safetensors_read(const md_safetensors *file, const md_st_entry *entry, md_real *out,
                                 mdlm_error *err);
-
-/* MDLM_INPUT, naming `path`, the tensor and both shapes, when an entry's shape is not a tensor's.
- */
-mdlm_status md_safetensors_check_shape(const char *path, const md_st_entry *entry,
-                                       const md_tensor *tensor, mdlm_error *err);
-
-/* Fills every parameter from the tensor of its name; a missing one, one of another shape (both
- * shapes are named) or one that no parameter wants is MDLM_INPUT. `prefix` (may be "") is put
- * before the parameters' names. `values` [md_params_size]: where to put them; untouched on failure.
- */
-mdlm_status md_safetensors_load_params(const char *path, const md_params *params,
-                                       const char *prefix, md_real *values, mdlm_error *err);
 
 typedef struct md_st_source {
     const char *name;

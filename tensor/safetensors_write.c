@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "tensor/storage.h"
 
 enum { HEADER_ALIGNMENT = 8, MAX_HEADER = 100000000 };
 
@@ -143,26 +144,12 @@ done:
     return status;
 }
 
-/* To the nearest bf16 number, ties to even; NaN stays NaN. */
-static uint16_t bf16_bits(float x) {
-    uint32_t u;
-    memcpy(&u, &x, sizeof u);
-    u = x != x ? u | 0x400000u : u + 0x7fffu + (u >> 16 & 1);
-    return (uint16_t)(u >> 16);
-}
-
 /* The values as the file has them: themselves, or a copy that the caller frees. */
 static const void *stored_values(const md_real *values, int64_t n, md_st_dtype dtype, void **copy,
                                  mdlm_error *err) {
     if (dtype == MD_ST_F32 && sizeof(md_real) == sizeof(float)) return values;
     *copy = md_alloc((size_t)n, md_st_dtype_size(dtype), err);
-    for (int64_t i = 0; *copy && i < n; i++) {
-        if (dtype == MD_ST_BF16) {
-            ((uint16_t *)*copy)[i] = bf16_bits((float)values[i]);
-        } else {
-            ((float *)*copy)[i] = (float)values[i];
-        }
-    }
+    if (*copy) (dtype == MD_ST_BF16 ? md_storage_bf16 : md_storage_f32).write(values, n, *copy);
     return *copy;
 }
 

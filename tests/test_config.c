@@ -154,14 +154,18 @@ START_TEST(another_value_of_a_constant_is_refused_by_name) {
         {"rope", "false"},
         {"alibi", "true"},
         {"include_bias", "true"},
-        {"include_qkv_bias", "true"},
+        {"bias_for_layer_norm", "true"},
+        {"layer_norm_with_affine", "false"},
         {"attention_layer_norm", "true"},
         {"scale_logits", "true"},
         {"input_emb_norm", "true"},
         {"block_group_size", "2"},
         {"multi_query_attention", "true"},
         {"clip_qkv", "8.5"},
+        {"rope_scaling", "{\"rope_type\":\"yarn\",\"factor\":4}"},
+        {"quantization_config", "{\"bits\":4}"},
         {"block_type", "[\"llama\"]"},
+        {"block_type", "\"lla\""},
     };
     for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
         mdlm_error err = {0};
@@ -189,7 +193,7 @@ END_TEST
 
 START_TEST(missing_keys_are_named) {
     static const char *const required[] = {
-        "d_model",    "n_layers",   "n_heads",      "mlp_hidden_size", "max_sequence_length",
+        "d_model",    "n_layers",   "n_heads",      "max_sequence_length",
         "vocab_size", "rope_theta", "rms_norm_eps", "weight_tying"};
     for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
         mdlm_error err = {0};
@@ -214,6 +218,12 @@ START_TEST(keys_that_may_be_missing_have_their_defaults) {
     ck_assert_int_eq(found.vocab, 259);
     assert_ok(load_changed("embedding_size", "320", &found, &err)); /* padded rows */
     ck_assert_int_eq(found.vocab, 320);
+    assert_ok(load_changed("mlp_hidden_size", "null", &found, &err)); /* mlp_ratio is 4 */
+    ck_assert_int_eq(found.ff, 4 * sample.dim);
+    assert_ok(load_changed("rope_scaling", "{\"rope_type\": \"default\"}", &found, &err));
+    assert_equal(&found, &sample);
+    assert_ok(load_changed("include_qkv_bias", "true", &found, &err));
+    ck_assert(found.qkv_bias && !found.shifted);
     assert_ok(load_changed("eos_token_id", "null", &found, &err));
     ck_assert_int_eq(found.end_of_text_id, -1);
     assert_ok(load_changed("pad_token_id", NULL, &found, &err));
@@ -237,11 +247,12 @@ START_TEST(mistyped_and_out_of_range_values_are_refused_by_name) {
         {"n_kv_heads", "0"},
         {"n_kv_heads", "-1"},
         {"mlp_hidden_size", "0"},
-        {"mlp_hidden_size", "null"},
         {"max_sequence_length", "0"},
         {"vocab_size", "0"},
         {"vocab_size", "1e10"},
         {"embedding_size", "0"},
+        {"vocab_size", "300"}, /* fewer rows of the embedding than ids */
+        {"include_qkv_bias", "1"},
         {"rope_theta", "\"big\""},
         {"rope_theta", "1e999"},
         {"rope_theta", "-1"},
@@ -365,11 +376,14 @@ START_TEST(options_out_of_range_name_their_flag) {
 END_TEST
 
 START_TEST(configs_that_differ_anywhere_are_not_equal) {
-    md_model_config c[11];
-    for (int i = 0; i < 11; i++) c[i] = sample;
+    enum { FIELDS = 16 };
+    md_model_config c[FIELDS];
+    for (int i = 0; i < FIELDS; i++) c[i] = sample;
     c[0].layers++, c[1].dim++, c[2].heads++, c[3].kv_heads++, c[4].ff++, c[5].vocab++;
     c[6].seq_len++, c[7].rope_theta++, c[8].norm_eps *= 2, c[9].tied = false, c[10].mask_id++;
-    for (int i = 0; i < 11; i++) ck_assert_msg(!md_model_config_equal(&c[i], &sample), "%d", i);
+    c[11].arch = MD_ARCH_DREAM, c[12].qkv_bias = true, c[13].shifted = true, c[14].unscored++;
+    c[15].cond_dim++;
+    for (int i = 0; i < FIELDS; i++) ck_assert_msg(!md_model_config_equal(&c[i], &sample), "%d", i);
 }
 END_TEST
 

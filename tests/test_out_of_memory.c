@@ -17,6 +17,7 @@
 #include "model/image_model.h"
 #include "model/lora.h"
 #include "sampler/draw.h"
+#include "tensor/gguf.h"
 #include "tensor/ops_image.h"
 #include "tensor/optim.h"
 #include "tests/suite.h"
@@ -472,6 +473,31 @@ static mdlm_status measure_clip(mdlm_error *err) {
     return status;
 }
 
+static char *gguf_path;
+
+/* Written and read back. */
+static mdlm_status write_and_read_gguf(mdlm_error *err) {
+    static const md_gguf_string words[] = {{"one", 3}, {"two", 3}};
+    md_gguf_string *list = NULL;
+    size_t count = 0;
+    md_gguf_writer *w = NULL;
+    md_gguf *file = NULL;
+    mdlm_status status;
+    MD_GOTO(done, status, md_gguf_writer_new(&w, err));
+    MD_GOTO(done, status, md_gguf_put_strings(w, "words", words, 2, err));
+    MD_GOTO(done, status, md_gguf_declare(w, "x", &md_storage_f32, 1, (int64_t[]){1}, err));
+    MD_GOTO(done, status, md_gguf_start(w, gguf_path, err));
+    MD_GOTO(done, status, md_gguf_append(w, (const md_real[]){1}, 1, err));
+    MD_GOTO(done, status, md_gguf_finish(w, err));
+    MD_GOTO(done, status, md_gguf_open(gguf_path, &file, err));
+    status = md_gguf_strings(file, "words", &list, &count, err);
+done:
+    md_free(list);
+    md_gguf_close(file);
+    md_gguf_writer_free(w);
+    return status;
+}
+
 /* --- the tests ------------------------------------------------------------------------------- */
 
 /* Until nothing fails any more, after at least `least` failures. */
@@ -583,6 +609,16 @@ START_TEST(a_question_by_a_chat_template_says_so_and_leaves_nothing) {
 }
 END_TEST
 
+START_TEST(a_gguf_file_says_so_and_leaves_nothing) {
+    mdlm_error err;
+    char *dir = suite_tmp_dir();
+    gguf_path = md_path_join(dir, "x.gguf", &err);
+    fail_in_turn(write_and_read_gguf, 15);
+    md_free(gguf_path);
+    suite_tmp_remove(dir);
+}
+END_TEST
+
 static void add_case(Suite *s, const char *name, const TTest *test) {
     TCase *tc = tcase_create(name);
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -603,5 +639,6 @@ int main(void) {
     add_case(s, "images", sets_of_images_say_so_and_leave_nothing);
     add_case(s, "clips", the_choice_of_a_clip_says_so_and_leaves_nothing);
     add_case(s, "templates", a_question_by_a_chat_template_says_so_and_leaves_nothing);
+    add_case(s, "gguf", a_gguf_file_says_so_and_leaves_nothing);
     return suite_run(s);
 }

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "tensor/safetensors.h"
+#include "tensor/weights.h"
 #include "tests/suite.h"
 
 static mdlm_error err;
@@ -562,7 +563,7 @@ START_TEST(parameters_survive_a_round_trip) {
     const cJSON *metadata = md_safetensors_metadata(f);
     ck_assert_str_eq(cJSON_GetObjectItemCaseSensitive(metadata, "format")->valuestring, "pt");
     md_safetensors_close(f);
-    assert_ok(md_safetensors_load_params(path, params, "model.", values, &err));
+    assert_ok(md_weights_load_params(path, params, "model.", values, &err));
     ck_assert_mem_eq(values, md_params_values(params), sizeof values);
     md_params_free(params);
     leave();
@@ -579,7 +580,7 @@ START_TEST(parameters_are_stored_as_bf16_to_the_nearest) {
     md_safetensors *f = open_file();
     ck_assert_int_eq(md_safetensors_find(f, "z.weight")->dtype, MD_ST_BF16);
     md_safetensors_close(f);
-    assert_ok(md_safetensors_load_params(path, params, "", values, &err));
+    assert_ok(md_weights_load_params(path, params, "", values, &err));
     for (int i = 0; i < 6; i++)
         ck_assert_msg(values[i] == nearest[i], "%d: %.9g", i, (double)values[i]);
     md_params_free(params);
@@ -591,8 +592,7 @@ END_TEST
 static void refuse_load(const md_params *params, const char *prefix, const char *message) {
     md_real values[16];
     for (int i = 0; i < 16; i++) values[i] = -1;
-    assert_fails(md_safetensors_load_params(path, params, prefix, values, &err), MDLM_INPUT,
-                 message);
+    assert_fails(md_weights_load_params(path, params, prefix, values, &err), MDLM_INPUT, message);
     for (int i = 0; i < 16; i++) ck_assert(values[i] == -1);
 }
 
@@ -661,7 +661,7 @@ START_TEST(an_integer_tensor_for_a_parameter_is_refused) {
         {.name = "a.weight", .dtype = MD_ST_I32, .rank = 1, .dim = {4}, .data = zeros},
     };
     assert_ok(md_safetensors_write(path, list, 2, NULL, &err));
-    refuse_load(params, "", "expected a float dtype, found I32, in tensor 'a.weight'");
+    refuse_load(params, "", "expected a float dtype, found i32, in tensor 'a.weight'");
     md_params_free(params);
     leave();
 }

@@ -91,7 +91,7 @@ done:
 
 static mdlm_status check_tensor(const char *path, const md_st_entry *e, const md_tensor *t,
                                 mdlm_error *err) {
-    MD_TRY(md_safetensors_check_shape(path, e, t, err));
+    MD_TRY(md_tensor_check_shape(t, e->rank, e->dim, path, e->name, err));
     if (e->dtype != MD_ST_F32) {
         return md_fail(err, MDLM_INPUT, "'%s': expected F32, found %s, in tensor '%s'", path,
                        md_st_dtype_name(e->dtype), e->name);

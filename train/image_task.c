@@ -9,6 +9,7 @@
 #include "diffusion/gaussian_schedule.h"
 #include "tensor/ops_image.h"
 #include "tensor/safetensors.h"
+#include "tensor/weights.h"
 #include "train/image_upscale.h"
 
 /* Pixels of a micro-batch, at most; images validated on, in training and in the end. */
@@ -345,8 +346,7 @@ static mdlm_status reload(void *context, mdlm_error *err) {
     char *path = model_path(t, err);
     if (!path) return MDLM_RUNTIME;
     md_params *params = md_image_model_params(t->model);
-    mdlm_status status =
-        md_safetensors_load_params(path, params, "", md_params_values(params), err);
+    mdlm_status status = md_weights_load_params(path, params, "", md_params_values(params), err);
     md_free(path);
     if (status != MDLM_OK || t->setup->process.opt.schedule != MD_BETA_LEARNED) return status;
     md_image_setup saved = {0};

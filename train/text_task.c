@@ -6,6 +6,7 @@
 #include "sampler/sampler.h"
 #include "tensor/ops.h"
 #include "tensor/safetensors.h"
+#include "tensor/weights.h"
 
 static const char CLIP_KEY[] = "noise_clip";
 enum { MICRO_TOKENS = 1024, SAMPLE_TOKENS = 96, SAMPLE_STEPS = 48 };
@@ -170,8 +171,7 @@ static mdlm_status reload(void *context, mdlm_error *err) {
     char *path = model_path(t, err);
     if (!path) return MDLM_RUNTIME;
     md_params *params = trained_params(t);
-    mdlm_status status =
-        md_safetensors_load_params(path, params, "", md_params_values(params), err);
+    mdlm_status status = md_weights_load_params(path, params, "", md_params_values(params), err);
     md_free(path);
     return status;
 }
