@@ -1,4 +1,4 @@
-/* model/transformer.c: parameters, and their packing for inference. */
+/* model/transformer.c: parameters. */
 #include "model/transformer_internal.h"
 
 #include <math.h>
@@ -42,6 +42,14 @@ static md_tensor *span(builder *b, int first, int count) {
     return t;
 }
 
+/* Says that w is the weight of a product. */
+static md_tensor *product(builder *b, md_tensor *w) {
+    if (!b->failed) b->net->products[b->net->product_count++] = w;
+    return w;
+}
+
+enum { BLOCK_PRODUCTS = 4 };
+
 static void build_block(builder *b, int layer) {
     const md_model_config *c = &b->net->config;
     md_block *k = &b->net->blocks[layer];
@@ -50,17 +58,17 @@ static void build_block(builder *b, int layer) {
     int q = declare(b, layer, "q_proj", c->dim, c->dim);
     declare(b, layer, "k_proj", kv, c->dim);
     declare(b, layer, "v_proj", kv, c->dim);
-    k->qkv = span(b, q, 3);
-    k->attn_out = param(b, layer, "attn_out", c->dim, c->dim);
+    k->qkv = product(b, span(b, q, 3));
+    k->attn_out = product(b, param(b, layer, "attn_out", c->dim, c->dim));
     k->ff_norm = param(b, layer, "ff_norm", c->dim, 0);
     int gate = declare(b, layer, "ff_proj", c->ff, c->dim);
     declare(b, layer, "up_proj", c->ff, c->dim);
-    k->gate_up = span(b, gate, 2);
-    k->ff_out = param(b, layer, "ff_out", c->dim, c->ff);
+    k->gate_up = product(b, span(b, gate, 2));
+    k->ff_out = product(b, param(b, layer, "ff_out", c->dim, c->ff));
 }
 
-mdlm_status md_transformer_new(const md_model_config *config, bool gradients, md_transformer **out,
-                               mdlm_error *err) {
+mdlm_status md_transformer_declare(const md_model_config *config, md_transformer **out,
+                                   mdlm_error *err) {
     mdlm_status status = MDLM_RUNTIME;
     MD_TRY(md_model_config_check(config, err));
     md_transformer *net = md_alloc(1, sizeof *net, err);
@@ -68,14 +76,16 @@ mdlm_status md_transformer_new(const md_model_config *config, bool gradients, md
     net->config = *config;
     net->params = md_params_new(err);
     net->blocks = md_alloc((size_t)config->layers, sizeof *net->blocks, err);
-    if (!net->params || !net->blocks) goto done;
+    net->products =
+        md_alloc((size_t)config->layers * BLOCK_PRODUCTS + 1, sizeof *net->products, err);
+    if (!net->params || !net->blocks || !net->products) goto done;
     builder b = {.net = net, .err = err};
     net->embedding = param(&b, -1, "wte", config->vocab, config->dim);
     for (int i = 0; i < config->layers; i++) build_block(&b, i);
     net->final_norm = param(&b, -1, "ln_f", config->dim, 0);
     net->head = config->tied ? net->embedding : param(&b, -1, "ff_out", config->vocab, config->dim);
+    product(&b, net->head);
     if (b.failed) goto done;
-    MD_GOTO(done, status, md_params_seal(net->params, gradients, err));
     MD_GOTO(done, status,
             md_rope_table_init(&net->rope, config->seq_len, config->dim / config->heads,
                                config->rope_theta, err));
@@ -86,13 +96,27 @@ done:
     return status;
 }
 
+mdlm_status md_transformer_new(const md_model_config *config, bool gradients, md_transformer **out,
+                               mdlm_error *err) {
+    md_transformer *net = NULL;
+    MD_TRY(md_transformer_declare(config, &net, err));
+    mdlm_status status = md_params_seal(net->params, gradients, err);
+    if (status == MDLM_OK)
+        *out = net;
+    else
+        md_transformer_free(net);
+    return status;
+}
+
 void md_transformer_free(md_transformer *net) {
     if (!net) return;
-    for (int i = 0; i < net->packed_count; i++) md_free(net->packed[i]);
+    for (int i = 0; net->packed && i < net->product_count; i++) md_free(net->packed[i]);
     md_free(net->packed);
+    md_weights_close(net->files);
     md_rope_table_release(&net->rope);
     md_params_free(net->params);
     md_free(net->blocks);
+    md_free(net->products);
     md_free(net);
 }
 
@@ -130,34 +154,4 @@ md_params *md_transformer_params(md_transformer *net) {
 
 md_tensor *md_transformer_head(md_transformer *net) {
     return net->head;
-}
-
-/* --- packed weights --------------------------------------------------------------------------- */
-
-static mdlm_status pack_weight(md_transformer *net, md_tensor *w, const md_kernels *k,
-                               mdlm_error *err) {
-    md_pack p = {.trans = true,
-                 .n = (int)w->dim[0],
-                 .k = (int)w->dim[1],
-                 .b = w->data,
-                 .ldb = (int)w->dim[1]};
-    int panels = (p.n + k->panel - 1) / k->panel;
-    p.to = md_alloc((size_t)panels, k->panel_bytes(p.k), err);
-    if (!p.to) return MDLM_RUNTIME;
-    k->pack(&p, 0, panels);
-    net->packed[net->packed_count++] = p.to;
-    w->packed = p.to;
-    return MDLM_OK;
-}
-
-mdlm_status md_transformer_pack(md_transformer *net, const md_kernels *k, mdlm_error *err) {
-    MD_BUG_IF(net->packed);
-    net->packed = md_alloc((size_t)net->config.layers * 4 + 1, sizeof *net->packed, err);
-    if (!net->packed) return MDLM_RUNTIME;
-    for (int i = 0; i < net->config.layers; i++) {
-        md_block *b = &net->blocks[i];
-        md_tensor *weights[] = {b->qkv, b->attn_out, b->gate_up, b->ff_out};
-        for (int j = 0; j < 4; j++) MD_TRY(pack_weight(net, weights[j], k, err));
-    }
-    return pack_weight(net, net->head, k, err);
 }

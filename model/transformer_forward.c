@@ -100,13 +100,23 @@ static md_tensor *run_blocks(const md_transformer *net, md_tape *tape, md_tensor
     return x;
 }
 
+/* Rows of the embedding [count, C]. */
+static md_tensor *embed(const md_transformer *net, md_tape *tape, const int32_t *ids,
+                        int64_t count) {
+    if (!net->embedding_rows) return md_embedding(tape, net->embedding, ids, count);
+    md_tensor *x = md_tape_matrix(tape, count, net->config.dim);
+    for (int64_t i = 0; x && i < count; i++)
+        md_weight_read(net->embedding_rows, ids[i], 1, x->data + i * net->config.dim);
+    return x;
+}
+
 /* Hidden states of the input tokens [B, rows]. */
 static md_tensor *hidden_of(md_transformer *net, md_tape *tape, const int32_t *input,
                             const int64_t size[2], network_pass pass,
                             const md_transformer_training *training) {
     const int64_t dim[3] = {size[0], size[1], net->config.dim};
     if (!input) return NULL;
-    md_tensor *x = md_embedding(tape, net->embedding, input, size[0] * size[1]);
+    md_tensor *x = embed(net, tape, input, size[0] * size[1]);
     x = md_reshape(tape, x, 3, dim);
     x = md_tape_recording(tape) ? record_blocks(net, tape, x, pass, training)
                                 : run_blocks(net, tape, x, pass);

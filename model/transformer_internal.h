@@ -4,6 +4,7 @@
 
 #include "model/lora.h"
 #include "tensor/ops.h"
+#include "tensor/weights.h"
 
 /* q, k, v lie side by side in the slab, and so do gate and up: one product each. */
 typedef struct md_block {
@@ -15,11 +16,27 @@ struct md_transformer {
     md_params *params;
     md_block *blocks;
     md_tensor *embedding, *final_norm, *head;
+    md_tensor **products; /* [product_count] the weights of matrix products, each once */
+    int product_count;
     md_rope_table rope;  /* longer than seq_len once a longer canvas was seen */
     const md_lora *lora; /* NULL: none */
-    void **packed;       /* [packed_count] weights for inference, see md_transformer_pack */
-    int packed_count;
+    void **packed;       /* [product_count] for inference, see md_transformer_pack; NULL: not */
+    /* Where matrices have no values: the files that the network is from, which keep the embedding.
+     */
+    md_weights *files;
+    const md_weight *embedding_rows;
 };
+
+/* A network whose parameters are declared but have no memory: for md_params_seal or
+ * md_params_seal_vectors. The config must be valid. Caller frees *out. */
+mdlm_status md_transformer_declare(const md_model_config *config, md_transformer **out,
+                                   mdlm_error *err);
+
+/* Of a declared network: vectors are read, products packed from `files`, which the network owns
+ * then; after a failure they are the caller's, and the network good for md_transformer_free alone.
+ * With adapters (may be NULL), those are added. */
+mdlm_status md_transformer_pack_files(md_transformer *net, md_weights *files, const md_lora *lora,
+                                      const md_transformer_packing *how, mdlm_error *err);
 
 /* Canvases of T tokens of which positions [first, end) are computed, and the rest of the keys and
  * values comes from caches, which then hold theirs. */
