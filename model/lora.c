@@ -9,11 +9,12 @@
 
 static const struct {
     const char *name, *module[MD_LORA_MODULES]; /* NULL behind the last */
+    md_role role[MD_LORA_MODULES];
 } groups[MD_LORA_GROUPS] = {
-    {"qkv", {"q_proj", "k_proj", "v_proj"}},
-    {"attn_out", {"attn_out"}},
-    {"gate_up", {"ff_proj", "up_proj"}},
-    {"ff_out", {"ff_out"}},
+    {"qkv", {"q_proj", "k_proj", "v_proj"}, {MD_ROLE_Q, MD_ROLE_K, MD_ROLE_V}},
+    {"attn_out", {"attn_out"}, {MD_ROLE_ATTN_OUT}},
+    {"gate_up", {"ff_proj", "up_proj"}, {MD_ROLE_GATE, MD_ROLE_UP}},
+    {"ff_out", {"ff_out"}, {MD_ROLE_DOWN}},
 };
 
 enum { PROJECTIONS = 7 }; /* in a block */
@@ -41,17 +42,26 @@ static md_tensor *add(const builder *b, const char *name, const char *which, int
     return NULL;
 }
 
-enum { NAME = 96 };
+/* What the network calls the weight of a module, without ".weight". */
+static const char *weight_name(const builder *b, int layer, md_role role) {
+    char name[MD_NAME_ROOM];
+    const md_naming naming = (md_naming)b->net->config.arch;
+    MD_BUG_IF(!md_name_of(naming, role, layer, false, name));
+    const int stem = (int)(strlen(name) - strlen(".weight"));
+    const char *copy = md_arena_printf(b->lora->arena, "%.*s", stem, name);
+    if (!copy) md_fail(b->err, MDLM_RUNTIME, "out of memory: no room for the name '%s'", name);
+    return copy;
+}
 
-/* Of the parameter that a projection stands beside. */
-static const char *parameter_name(const char *projection, char out[NAME]) {
-    snprintf(out, NAME, MD_LLADA_PREFIX "%s.weight", projection);
+/* The parameter that a projection stands beside. */
+static const char *parameter_name(const char *weight, char out[MD_NAME_ROOM]) {
+    snprintf(out, MD_NAME_ROOM, "%s.weight", weight);
     return out;
 }
 
-static md_tensor *weight_of(const md_transformer *net, const char *projection) {
-    char name[NAME];
-    parameter_name(projection, name);
+static md_tensor *weight_of(const md_transformer *net, const char *weight) {
+    char name[MD_NAME_ROOM];
+    parameter_name(weight, name);
     int i = md_params_find(net->params, name);
     MD_BUG_IF(i < 0);
     return md_params_tensor(net->params, i);
@@ -62,11 +72,12 @@ static bool add_projection(const builder *b, int layer, int group, int module, m
     md_lora *lora = b->lora;
     const char *name = name_of(b, layer, groups[group].module[module]);
     const char *shared = name ? name_of(b, layer, groups[group].name) : NULL;
-    if (!shared) return false;
-    const md_tensor *w = weight_of(b->net, name);
+    const char *weight = shared ? weight_name(b, layer, groups[group].role[module]) : NULL;
+    if (!weight) return false;
+    const md_tensor *w = weight_of(b->net, weight);
     if (module == 0) *a = add(b, shared, "lora_A", lora->rank, w->dim[1]);
     const md_tensor *own = *a ? add(b, name, "lora_B", w->dim[0], lora->rank) : NULL;
-    if (own) lora->projections[lora->projection_count++] = (md_projection){name, *a, own};
+    if (own) lora->projections[lora->projection_count++] = (md_projection){name, weight, *a, own};
     return own;
 }
 
@@ -82,13 +93,17 @@ static bool add_group(const builder *b, int layer, int group) {
 mdlm_status md_lora_new(const md_transformer *net, int rank, bool gradients, md_lora **out,
                         mdlm_error *err) {
     const int layers = net->config.layers, widest = net->config.dim;
+    const md_arch arch = net->config.arch;
     mdlm_status status = MDLM_RUNTIME;
+    if (arch != MD_ARCH_LLADA && arch != MD_ARCH_DREAM)
+        return md_fail(err, MDLM_USAGE, "--lora: networks of %s's kind take no adapters",
+                       md_arch_name(arch));
     if (rank < 1 || rank > widest)
         return md_fail(err, MDLM_USAGE, "--lora %d is out of range: expected 1 to %d", rank,
                        widest);
     md_lora *lora = md_alloc(1, sizeof *lora, err);
     if (!lora) return MDLM_RUNTIME;
-    *lora = (md_lora){.rank = rank, .layers = layers};
+    *lora = (md_lora){.rank = rank, .layers = layers, .arch = arch};
     const builder b = {net, lora, err};
     if (!(lora->arena = md_arena_new(err)) || !(lora->params = md_params_new(err))) goto done;
     lora->blocks = md_alloc((size_t)layers, sizeof *lora->blocks, err);
@@ -155,10 +170,10 @@ static void add_rows(const md_projection *p, int64_t first, int64_t n, md_real *
 
 void md_lora_add_rows(const md_lora *lora, const char *parameter, int64_t first, int64_t n,
                       md_real *rows) {
-    char name[NAME];
+    char name[MD_NAME_ROOM];
     for (int i = 0; i < lora->projection_count; i++) {
         const md_projection *p = &lora->projections[i];
-        if (strcmp(parameter_name(p->name, name), parameter) == 0) add_rows(p, first, n, rows);
+        if (strcmp(parameter_name(p->weight, name), parameter) == 0) add_rows(p, first, n, rows);
     }
 }
 
@@ -166,7 +181,7 @@ void md_lora_merge(const md_lora *lora, md_transformer *net) {
     MD_BUG_IF(net->packed || net->lora || lora->layers != net->config.layers);
     for (int i = 0; i < lora->projection_count; i++) {
         const md_projection *p = &lora->projections[i];
-        const md_tensor *w = weight_of(net, p->name);
+        const md_tensor *w = weight_of(net, p->weight);
         add_rows(p, 0, w->dim[0], w->data);
     }
 }

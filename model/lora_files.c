@@ -9,20 +9,23 @@
 #include "tensor/weights.h"
 
 /* What PEFT puts before the names of the model that it wraps. */
-#define PREFIX "base_model.model." MD_LLADA_PREFIX
+#define PREFIX "base_model.model."
 
 enum { CONFIG_BYTES = 1 << 20 };
 
 /* PEFT takes a text as a regular expression over whole names. A list of last names would mean the
  * head as well, which is an "ff_out" too. */
-static const char targets[] =
-    ".*\\.blocks\\.\\d+\\.(q_proj|k_proj|v_proj|attn_out|ff_proj|up_proj|ff_out)";
+static const char *const targets[] = {
+    [MD_ARCH_LLADA] = ".*\\.blocks\\.\\d+\\.(q_proj|k_proj|v_proj|attn_out|ff_proj|up_proj|ff_out)",
+    [MD_ARCH_DREAM] = ".*\\.layers\\.\\d+\\.(self_attn\\.(q_proj|k_proj|v_proj|o_proj)|"
+                      "mlp\\.(gate_proj|up_proj|down_proj))",
+};
 
 /* --- weights --------------------------------------------------------------------------------- */
 
 static bool add_matrix(md_params *file, const char *name, const char *which, const md_tensor *like,
                        mdlm_error *err) {
-    char full[96];
+    char full[MD_NAME_ROOM + 8];
     snprintf(full, sizeof full, "%s.%s.weight", name, which);
     return md_params_add(file, full, 2, like->dim, 0, err);
 }
@@ -33,8 +36,8 @@ static md_params *file_tensors(const md_lora *lora, mdlm_error *err) {
     bool ok = file;
     for (int i = 0; ok && i < lora->projection_count; i++) {
         const md_projection *p = &lora->projections[i];
-        ok = add_matrix(file, p->name, "lora_A", p->a, err) &&
-             add_matrix(file, p->name, "lora_B", p->b, err);
+        ok = add_matrix(file, p->weight, "lora_A", p->a, err) &&
+             add_matrix(file, p->weight, "lora_B", p->b, err);
     }
     if (ok && md_params_seal(file, false, err) == MDLM_OK) return file;
     md_params_free(file);
@@ -162,7 +165,7 @@ static cJSON *config_object(const md_lora *lora, const char *base, bool *complet
     ok = cJSON_AddNumberToObject(root, "r", lora->rank) && ok;
     ok = cJSON_AddNumberToObject(root, "lora_alpha", lora->rank) && ok;
     ok = cJSON_AddNumberToObject(root, "lora_dropout", 0) && ok;
-    ok = cJSON_AddStringToObject(root, "target_modules", targets) && ok;
+    ok = cJSON_AddStringToObject(root, "target_modules", targets[lora->arch]) && ok;
     ok = cJSON_AddTrueToObject(root, "inference_mode") && ok;
     *complete = ok;
     return root;

@@ -19,12 +19,14 @@ typedef struct md_block_adapters {
 
 /* One weight of the network and its part of an adapter: an A that others share, a B of its own. */
 typedef struct md_projection {
-    const char *name; /* "blocks.0.q_proj", in the arena */
+    const char *name;   /* "blocks.0.q_proj", in the arena */
+    const char *weight; /* the network's parameter, without its ".weight"; in the arena */
     const md_tensor *a, *b;
 } md_projection;
 
 struct md_lora {
     int rank, layers;
+    md_arch arch; /* of the network */
     md_arena *arena;
     md_params *params;
     md_block_adapters *blocks;  /* [layers] */

@@ -1,13 +1,22 @@
-/* model/transformer.h: LLaDA's transformer, bidirectional or not.
+/* model/transformer.h: transformers that denoise text: LLaDA's, bidirectional or not, and those of
+ * other people (md_arch).
  *
  *     x = wte[ids]
  *     x = x + attn_out(attention(rope(q_proj n), rope(k_proj n), v_proj n)),  n = rms_norm(x)
  *     x = x + ff_out(silu(ff_proj n) * up_proj n),                            n = rms_norm(x)
  *     logits = ff_out(rms_norm(x))                  (or the embedding when tied)
  *
- * No biases; attention to what the configuration's `sight` says, grouped K/V heads; rotate-half
- * RoPE; RMSNorm. Time is not an input: the network sees only which tokens are masked (RADD).
- * Parameters have the names of LLaDA's files, with the prefix "model.transformer.".
+ * Biases on q, k and v alone, where the configuration has them; attention to what its `sight` says,
+ * grouped K/V heads; rotate-half RoPE; RMSNorm. Time is not an input: the network sees only which
+ * tokens are masked (RADD). Parameters have the names of the kind's files (model/names.h).
+ *
+ * MDLM's blocks (Sahoo et al. 2024, after DiT) have layer norms, a GELU MLP, and a condition c that
+ * moves and gates them, made from a noise level that is always 0:
+ *
+ *     c = silu(sigma_map(0));  shift, scale, gate, shift', scale', gate' = adaLN_modulation c
+ *     x = x + gate attn_out(attention(...)),     n = norm1(x) (1 + scale) + shift
+ *     x = x + gate' (mlp.2 gelu(mlp.0 n)),       n = norm2(x) (1 + scale') + shift'
+ *     logits = linear(norm_final(x) (1 + scale'') + shift'')
  *
  *     md_transformer *net = NULL;
  *     MD_TRY(md_transformer_new(&config, true, &net, err));
@@ -18,14 +27,14 @@
 #define MD_MODEL_TRANSFORMER_H
 
 #include "model/config.h"
+#include "model/names.h"
 #include "tensor/denoiser.h"
 #include "tensor/params.h"
 
-#define MD_LLADA_PREFIX "model.transformer."
-
 typedef struct md_transformer md_transformer;
 
-/* Parameters are zero; `gradients`: allocate them. The config must be valid. Caller frees *out. */
+/* Parameters are zero; `gradients`: allocate them (MDLM_USAGE for kinds that are for inference
+ * alone). The config must be valid. Caller frees *out. */
 mdlm_status md_transformer_new(const md_model_config *config, bool gradients, md_transformer **out,
                                mdlm_error *err);
 void md_transformer_free(md_transformer *net); /* accepts NULL */
@@ -59,7 +68,8 @@ md_tensor *md_transformer_hidden(md_transformer *net, md_tape *tape, const int32
 md_tensor *md_transformer_paired_hidden(md_transformer *net, md_tape *tape, const int32_t *noisy,
                                         const int32_t *clean, int B, int T,
                                         const md_transformer_training *training);
-/* The head's weight [V, C]. */
+/* The head's weight [V, C]; what it has besides (a bias, ids that it does not score) is for the
+ * denoiser to know. */
 md_tensor *md_transformer_head(md_transformer *net);
 
 /* For inference with weights that change no more: packs them once for the tape's kernels, in place

@@ -1,4 +1,6 @@
 /* model/transformer_denoiser.c: the network as tensor/denoiser.h wants it. */
+#include <math.h>
+
 #include "base/memory.h"
 #include "model/transformer_internal.h"
 
@@ -32,9 +34,14 @@ static mdlm_status canvas_logits(const md_transformer_view *view, md_tensor *hid
                                  const int32_t *rows, int count, float *logits, mdlm_error *err) {
     md_tensor *h = md_gather_rows(view->tape, hidden, rows, count);
     md_tensor *y = md_linear(view->tape, h, view->net->head, NULL);
+    if (view->net->head_bias) y = md_add_channels(view->tape, md_spent(y), view->net->head_bias);
     if (!y) return md_tape_status(view->tape, err);
-    int64_t size = md_tensor_size(y);
-    for (int64_t i = 0; i < size; i++) logits[i] = (float)y->data[i];
+    const int64_t scored = md_tensor_cols(y), vocab = view->net->config.vocab;
+    const md_real *from = y->data;
+    for (int r = 0; r < count; r++, logits += vocab, from += scored) {
+        for (int64_t i = 0; i < scored; i++) logits[i] = (float)from[i];
+        for (int64_t i = scored; i < vocab; i++) logits[i] = -INFINITY;
+    }
     return MDLM_OK;
 }
 
@@ -111,7 +118,8 @@ static mdlm_status predict_cached(void *context, const md_cached_call *call, mdl
         return md_fail(err, MDLM_USAGE,
                        "a canvas of %d tokens is longer than the %d positions of this model",
                        rows.T, c->seq_len);
-    int before = c->sight == MD_SEES_PAST && rows.first > 0; /* this row is made from the last id */
+    /* The first row is made from the id before it. */
+    int before = (c->sight == MD_SEES_PAST || c->shifted) && rows.first > 0;
     for (int64_t b = 0; b < rows.B; b++)
         MD_TRY(check_ids(c, call->ids + b * rows.T + rows.first - before,
                          rows.end - rows.first + before, err));

@@ -52,7 +52,7 @@ static mdlm_status open_model(const char *folder, const char *weights, loading *
 /* Values of every parameter, adapters merged. */
 static mdlm_status fill(const loading *l, bool gradients, mdlm_error *err) {
     md_params *params = l->net->params;
-    MD_TRY(md_params_seal(params, gradients, err));
+    MD_TRY(md_transformer_seal(l->net, gradients, err));
     MD_TRY(md_weights_fill(l->files, params, "", md_params_values(params), err));
     if (l->lora) md_lora_merge(l->lora, l->net);
     return MDLM_OK;

@@ -7,6 +7,25 @@
 
 enum { ROOM = 1 << 18 }; /* numbers that a thread has of a weight at once, at least a panel's */
 
+/* The weight of a matrix product, and the parameters [first, end) that it consists of. */
+typedef struct product {
+    md_tensor *w;
+    int first, end;
+} product;
+
+/* The next product, beginning with { .end = 0 }: every matrix is part of one, but an embedding that
+ * is no head. False behind the last. */
+static bool next_product(const md_transformer *net, product *p) {
+    while (p->end < md_params_count(net->params)) {
+        int count;
+        p->first = p->end;
+        p->w = md_params_whole(net->params, p->first, &count);
+        p->end = p->first + count;
+        if (p->w->rank == 2 && (p->w != net->embedding || p->w == net->head)) return true;
+    }
+    return false;
+}
+
 /* A network's weights while they are packed. A task is some rows of one of them. */
 typedef struct packing {
     const md_transformer *net;
@@ -66,23 +85,22 @@ static void pack_task(void *context, int64_t task, int worker) {
     p->k->pack(&pack, 0, (int)panels_in(p->k, n));
 }
 
-static mdlm_status pack_product(packing *p, md_transformer *net, int product, md_pool *pool,
+static mdlm_status pack_product(packing *p, md_transformer *net, product which, md_pool *pool,
                                 mdlm_error *err) {
-    md_tensor *w = net->products[product];
+    md_tensor *w = which.w;
     const size_t panels = (size_t)panels_in(p->k, w->dim[0]);
-    int parts;
     p->to = md_alloc(panels, p->k->panel_bytes((int)w->dim[1]), err);
     if (!p->to) return MDLM_RUNTIME;
-    net->packed[product] = p->to;
+    net->packed[which.first] = p->to;
     p->w = w;
     p->rows = task_rows(p->k, w->dim[1]);
-    md_params_parts(net->params, w, &p->first, &parts);
+    p->first = which.first;
     const int64_t tasks = (w->dim[0] + p->rows - 1) / p->rows;
     if (pool)
         md_pool_run(pool, "pack", tasks, pack_task, p);
     else
         for (int64_t i = 0; i < tasks; i++) pack_task(p, i, 0);
-    for (int i = p->first; p->found && i < p->first + parts; i++)
+    for (int i = p->first; p->found && i < which.end; i++)
         md_weight_forget(p->found[i], 0, p->found[i]->rows); /* pages between two tasks, too */
     w->packed = p->to;
     return MDLM_OK;
@@ -90,14 +108,14 @@ static mdlm_status pack_product(packing *p, md_transformer *net, int product, md
 
 static mdlm_status begin(md_transformer *net, mdlm_error *err) {
     MD_BUG_IF(net->packed);
-    net->packed = md_alloc((size_t)net->product_count, sizeof *net->packed, err);
+    net->packed = md_alloc((size_t)md_params_count(net->params), sizeof *net->packed, err);
     return net->packed ? MDLM_OK : MDLM_RUNTIME;
 }
 
 mdlm_status md_transformer_pack(md_transformer *net, const md_kernels *k, mdlm_error *err) {
     packing p = {.net = net, .k = k};
     MD_TRY(begin(net, err));
-    for (int i = 0; i < net->product_count; i++) MD_TRY(pack_product(&p, net, i, NULL, err));
+    for (product at = {0}; next_product(net, &at);) MD_TRY(pack_product(&p, net, at, NULL, err));
     return MDLM_OK;
 }
 
@@ -105,10 +123,8 @@ mdlm_status md_transformer_pack(md_transformer *net, const md_kernels *k, mdlm_e
 
 static int64_t packed_bytes(const md_transformer *net, const md_kernels *k) {
     int64_t bytes = 0;
-    for (int i = 0; i < net->product_count; i++) {
-        const md_tensor *w = net->products[i];
-        bytes += panels_in(k, w->dim[0]) * (int64_t)k->panel_bytes((int)w->dim[1]);
-    }
+    for (product at = {0}; next_product(net, &at);)
+        bytes += panels_in(k, at.w->dim[0]) * (int64_t)k->panel_bytes((int)at.w->dim[1]);
     return bytes;
 }
 
@@ -145,48 +161,31 @@ static mdlm_status check_memory(const md_transformer *net, const md_transformer_
                    gigabytes(needed), gigabytes(available), each);
 }
 
-/* Every matrix but the embedding is some product's: what is neither would have no values. */
-static int64_t product_numbers(const md_transformer *net) {
-    int64_t numbers = 0;
-    for (int i = 0; i < net->product_count; i++) numbers += md_tensor_size(net->products[i]);
-    return numbers;
-}
-
-/* Vectors, and where the embedding is. Returns the bytes of the matrices in the files. */
-static int64_t read_vectors(md_transformer *net, const md_weight *const *found) {
-    int64_t bytes = 0, products = 0;
+static void read_vectors(md_transformer *net, const md_weight *const *found) {
     for (int i = 0; i < md_params_count(net->params); i++) {
         const md_tensor *t = md_params_tensor(net->params, i);
-        if (t->rank == 1) {
-            md_weight_read(found[i], 0, found[i]->rows, t->data);
-            md_weight_forget(found[i], 0, found[i]->rows);
-            continue;
-        }
         if (t == net->embedding) net->embedding_rows = found[i];
-        if (t == net->embedding && t != net->head) continue;
-        bytes += (int64_t)md_weight_bytes(found[i]);
-        products += md_tensor_size(t);
+        if (t->rank != 1) continue;
+        md_weight_read(found[i], 0, found[i]->rows, t->data);
+        md_weight_forget(found[i], 0, found[i]->rows);
     }
-    MD_BUG_IF(products != product_numbers(net));
-    return bytes;
 }
 
-static int64_t parts_bytes(const packing *p, const md_tensor *w) {
-    int first, count;
+static int64_t file_bytes(const packing *p, product which) {
     int64_t bytes = 0;
-    md_params_parts(p->net->params, w, &first, &count);
-    for (int i = first; i < first + count; i++) bytes += (int64_t)md_weight_bytes(p->found[i]);
+    for (int i = which.first; i < which.end; i++) bytes += (int64_t)md_weight_bytes(p->found[i]);
     return bytes;
 }
 
-static mdlm_status pack_products(packing *p, md_transformer *net, int64_t total,
-                                 const md_transformer_packing *how, mdlm_error *err) {
-    int64_t done = 0;
-    for (int i = 0; i < net->product_count; i++) {
+static mdlm_status pack_products(packing *p, md_transformer *net, const md_transformer_packing *how,
+                                 mdlm_error *err) {
+    int64_t done = 0, total = 0;
+    for (product at = {0}; next_product(net, &at);) total += file_bytes(p, at);
+    for (product at = {0}; next_product(net, &at);) {
         if (how->on_progress && how->on_progress(how->user, done, total) != 0)
             return md_fail(err, MDLM_CANCELLED, "cancelled while weights were loaded");
-        MD_TRY(pack_product(p, net, i, how->pool, err));
-        done += parts_bytes(p, net->products[i]);
+        MD_TRY(pack_product(p, net, at, how->pool, err));
+        done += file_bytes(p, at);
     }
     if (how->on_progress) how->on_progress(how->user, done, total);
     return MDLM_OK;
@@ -201,9 +200,8 @@ static void rooms_free(md_real **rooms, int threads) {
 static md_real **rooms_new(const md_transformer *net, const md_kernels *k, int threads,
                            mdlm_error *err) {
     size_t most = 0;
-    for (int i = 0; i < net->product_count; i++) {
-        const int64_t cols = net->products[i]->dim[1];
-        const size_t numbers = (size_t)(task_rows(k, cols) * cols);
+    for (product at = {0}; next_product(net, &at);) {
+        const size_t numbers = (size_t)(task_rows(k, at.w->dim[1]) * at.w->dim[1]);
         if (numbers > most) most = numbers;
     }
     md_real **rooms = md_alloc((size_t)threads, sizeof *rooms, err);
@@ -230,7 +228,8 @@ mdlm_status md_transformer_pack_files(md_transformer *net, md_weights *files, co
         status = MDLM_RUNTIME;
         goto done;
     }
-    MD_GOTO(done, status, pack_products(&p, net, read_vectors(net, p.found), how, err));
+    read_vectors(net, p.found);
+    MD_GOTO(done, status, pack_products(&p, net, how, err));
     net->files = files;
 done:
     rooms_free(p.rooms, threads);

@@ -248,6 +248,10 @@ typedef struct md_kernels {
     void (*silu)(int64_t n, const md_real *x, md_real *y);
     /* dx may be x itself when it does not accumulate. */
     void (*silu_backward)(int64_t n, const md_real *x, const md_real *dy, bool add, md_real *dx);
+    /* y = gelu(x) = x / (1 + exp(-2 u)), u = sqrt(2 / pi) (x + 0.044715 x^3). */
+    void (*gelu)(int64_t n, const md_real *x, md_real *y);
+    /* dx may be x itself when it does not accumulate. */
+    void (*gelu_backward)(int64_t n, const md_real *x, const md_real *dy, bool add, md_real *dx);
     void (*group_norm)(const md_group_norm_args *a);
     void (*group_norm_backward)(const md_group_norm_args *a);
     /* y[r] = x[r] + b, b [C]; y may be x. */

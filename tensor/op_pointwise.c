@@ -1,4 +1,4 @@
-/* tensor/op_pointwise.c: SwiGLU, SiLU, sum, dropout. */
+/* tensor/op_pointwise.c: SwiGLU, SiLU, GELU, sum, dropout. */
 #include "tensor/ops_image.h"
 #include "tensor/tape_internal.h"
 
@@ -65,47 +65,69 @@ md_tensor *md_swiglu(md_tape *tape, md_tensor *x) {
     return y;
 }
 
-typedef struct silu_job {
-    const md_kernels *k;
+/* Functions of one number, SiLU and GELU. */
+typedef struct curve {
+    const char *name, *backward_name;
+    void (*forward)(int64_t n, const md_real *x, md_real *y);
+    void (*backward)(int64_t n, const md_real *x, const md_real *dy, bool add, md_real *dx);
+} curve;
+
+typedef struct curve_job {
+    curve of;
     int64_t size;
     const md_real *x, *dy;
     md_real *y, *dx;
     bool add;
-} silu_job;
+} curve_job;
 
-static void silu_tile(void *context, int64_t tile, int worker) {
-    const silu_job *j = context;
+static void curve_tile(void *context, int64_t tile, int worker) {
+    const curve_job *j = context;
     int64_t first = tile * MD_FLAT_TILE, left = j->size - first;
     int64_t n = left < MD_FLAT_TILE ? left : MD_FLAT_TILE;
     (void)worker;
     if (j->dx) {
-        j->k->silu_backward(n, j->x + first, j->dy + first, j->add, j->dx + first);
+        j->of.backward(n, j->x + first, j->dy + first, j->add, j->dx + first);
     } else {
-        j->k->silu(n, j->x + first, j->y + first);
+        j->of.forward(n, j->x + first, j->y + first);
     }
 }
 
-static void silu_backward(md_tape *tape, md_node *node) {
-    md_tensor *x = ((unary_node *)node)->x;
-    silu_job j = {
-        .k = md_tape_kernels(tape), .size = md_tensor_size(x), .x = x->data, .dy = node->out->grad};
+typedef struct curve_node {
+    md_node node;
+    md_tensor *x;
+    curve of;
+} curve_node;
+
+static void curve_backward(md_tape *tape, md_node *node) {
+    const curve_node *n = (curve_node *)node;
+    md_tensor *x = n->x;
+    curve_job j = {.of = n->of, .size = md_tensor_size(x), .x = x->data, .dy = node->out->grad};
     j.dx = md_grad_begin(tape, x, &j.add);
     if (!j.dx) return;
-    md_tape_parallel(tape, "silu backward", (j.size + MD_FLAT_TILE - 1) / MD_FLAT_TILE, silu_tile,
-                     &j);
+    md_tape_parallel(tape, n->of.backward_name, (j.size + MD_FLAT_TILE - 1) / MD_FLAT_TILE,
+                     curve_tile, &j);
+}
+
+static md_tensor *follow(md_tape *tape, curve of, md_tensor *x) {
+    md_tensor *y = x ? md_tape_tensor(tape, x->rank, x->dim) : NULL;
+    if (!y) return NULL;
+    curve_job j = {.of = of, .size = md_tensor_size(x), .x = x->data, .y = y->data};
+    md_tape_parallel(tape, of.name, (j.size + MD_FLAT_TILE - 1) / MD_FLAT_TILE, curve_tile, &j);
+    if (md_tape_wants(tape, x)) {
+        curve_node *n = md_tape_node(tape, sizeof *n, curve_backward, y);
+        if (n) n->x = x, n->of = of;
+    }
+    return y;
 }
 
 md_tensor *md_silu(md_tape *tape, md_tensor *x) {
-    md_tensor *y = x ? md_tape_tensor(tape, x->rank, x->dim) : NULL;
-    if (!y) return NULL;
-    silu_job j = {
-        .k = md_tape_kernels(tape), .size = md_tensor_size(x), .x = x->data, .y = y->data};
-    md_tape_parallel(tape, "silu", (j.size + MD_FLAT_TILE - 1) / MD_FLAT_TILE, silu_tile, &j);
-    if (md_tape_wants(tape, x)) {
-        unary_node *n = md_tape_node(tape, sizeof *n, silu_backward, y);
-        if (n) n->x = x;
-    }
-    return y;
+    const md_kernels *k = md_tape_kernels(tape);
+    return follow(tape, (curve){"silu", "silu backward", k->silu, k->silu_backward}, x);
+}
+
+md_tensor *md_gelu(md_tape *tape, md_tensor *x) {
+    const md_kernels *k = md_tape_kernels(tape);
+    return follow(tape, (curve){"gelu", "gelu backward", k->gelu, k->gelu_backward}, x);
 }
 
 typedef struct add_job {

@@ -39,6 +39,9 @@ md_tensor *md_group_norm(md_tape *tape, md_tensor *x, md_tensor *gain, md_tensor
 
 /* y = silu(x). */
 md_tensor *md_silu(md_tape *tape, md_tensor *x);
+/* y = x / (1 + exp(-2 u)), u = sqrt(2 / pi) (x + 0.044715 x^3). (GELU by tanh, Hendrycks & Gimpel
+ * 2016; of MDLM's networks of text) */
+md_tensor *md_gelu(md_tape *tape, md_tensor *x);
 
 /* y[b, .., c] = x[b, .., c] + b[b, c], or + b[c] where b is [C]: a bias, or the embedding of an
  * image's time on each of its pixels. x [B, .., C]. In place where x is spent (md_spent): the

@@ -90,6 +90,13 @@ static void bind(const md_params *params, md_tensor *t, int64_t offset) {
     t->needs_grad = params->grads && !params->frozen;
 }
 
+static void bind_span(const md_params *params, const span *s) {
+    if (!params->vectors)
+        bind(params, s->tensor, s->offset);
+    else
+        s->tensor->data = params->list[s->first].tensor->data; /* NULL for matrices */
+}
+
 md_tensor *md_params_add(md_params *params, const char *name, int rank, const int64_t *dim,
                          unsigned flags, mdlm_error *err) {
     MD_BUG_IF(params->sealed);
@@ -146,6 +153,7 @@ mdlm_status md_params_seal_vectors(md_params *params, mdlm_error *err) {
         next += md_tensor_size(t);
     }
     params->sealed = true;
+    for (int i = 0; i < params->span_count; i++) bind_span(params, &params->spans[i]);
     return MDLM_OK;
 }
 
@@ -191,36 +199,35 @@ md_real *md_params_grads(const md_params *params) {
 
 md_tensor *md_params_span(md_params *params, int first, int count, mdlm_error *err) {
     MD_BUG_IF(first < 0 || count < 1 || first > params->count - count);
+    const bool vectors = params->list[first].tensor->rank == 1;
     const int64_t cols = md_tensor_cols(params->list[first].tensor);
     int64_t rows = 0;
     for (int i = first; i < first + count; i++) {
-        MD_BUG_IF(md_tensor_cols(params->list[i].tensor) != cols);
-        rows += md_tensor_rows(params->list[i].tensor);
+        const md_tensor *t = params->list[i].tensor;
+        MD_BUG_IF(vectors ? t->rank != 1 : md_tensor_cols(t) != cols);
+        rows += vectors ? t->dim[0] : md_tensor_rows(t);
     }
     span *spans = md_realloc(params->spans, (size_t)params->span_count + 1, sizeof *spans, err);
     if (!spans) return NULL;
     params->spans = spans;
-    md_tensor *t = new_tensor(params, 2, (int64_t[]){rows, cols}, err);
+    md_tensor *t = new_tensor(params, vectors ? 1 : 2, (int64_t[]){rows, cols}, err);
     if (!t) return NULL;
     const int64_t offset = params->list[first].offset;
     spans[params->span_count++] =
         (span){.tensor = t, .offset = offset, .first = first, .count = count};
-    if (params->sealed && !params->vectors) bind(params, t, offset);
+    if (params->sealed) bind_span(params, &spans[params->span_count - 1]);
     return t;
 }
 
-void md_params_parts(const md_params *params, const md_tensor *t, int *first, int *count) {
+md_tensor *md_params_whole(const md_params *params, int first, int *count) {
     for (int i = 0; i < params->span_count; i++) {
-        if (params->spans[i].tensor != t) continue;
-        *first = params->spans[i].first;
-        *count = params->spans[i].count;
-        return;
+        const span *s = &params->spans[i];
+        if (s->first != first) continue;
+        *count = s->count;
+        return s->tensor;
     }
-    int i = 0;
-    while (i < params->count && params->list[i].tensor != t) i++;
-    MD_BUG_IF(i == params->count);
-    *first = i;
     *count = 1;
+    return md_params_tensor(params, first);
 }
 
 void md_params_freeze(md_params *params, bool frozen) {
@@ -229,9 +236,7 @@ void md_params_freeze(md_params *params, bool frozen) {
     for (int i = 0; i < params->count; i++) {
         bind(params, params->list[i].tensor, params->list[i].offset);
     }
-    for (int i = 0; i < params->span_count; i++) {
-        bind(params, params->spans[i].tensor, params->spans[i].offset);
-    }
+    for (int i = 0; i < params->span_count; i++) bind_span(params, &params->spans[i]);
 }
 
 enum { SHAPE_TEXT = 200 }; /* eight dimensions */

@@ -51,11 +51,12 @@ int64_t md_params_size(const md_params *params);    /* elements of the slab */
 md_real *md_params_values(const md_params *params); /* NULL before sealing, and without matrices */
 md_real *md_params_grads(const md_params *params);  /* NULL without gradients */
 
-/* A matrix over `count` consecutive parameters with equal columns; a tensor owned by params,
- * sharing values and gradients. Before or after sealing. */
+/* A matrix over `count` consecutive parameters with equal columns, or a vector over consecutive
+ * vectors; a tensor owned by params, sharing values and gradients. Before or after sealing. */
 md_tensor *md_params_span(md_params *params, int first, int count, mdlm_error *err);
-/* Of a parameter, or of a span: the parameters that it consists of. */
-void md_params_parts(const md_params *params, const md_tensor *t, int *first, int *count);
+/* The first span that begins with a parameter, or the parameter itself where none does; *count: how
+ * many parameters it consists of. */
+md_tensor *md_params_whole(const md_params *params, int first, int *count);
 
 /* MDLM_INPUT, naming the file, its tensor and both shapes, when that tensor's shape is not this
  * one's.

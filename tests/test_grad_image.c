@@ -15,6 +15,16 @@ static md_tensor *silu_twice(md_tape *t, leaves x, const op_case *c) {
     return md_add(t, md_silu(t, x[0]), md_silu(t, x[0]));
 }
 
+static md_tensor *gelu(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_gelu(t, x[0]);
+}
+
+static md_tensor *gelu_twice(md_tape *t, leaves x, const op_case *c) {
+    (void)c;
+    return md_add(t, md_gelu(t, x[0]), md_gelu(t, x[0]));
+}
+
 /* arg: groups, silu. An eps large enough to matter. */
 static md_tensor *group_norm(md_tape *t, leaves x, const op_case *c) {
     const md_group_norm_how how = {.groups = c->arg[0], .eps = 1e-2, .silu = c->arg[1]};
@@ -144,6 +154,8 @@ static md_tensor *spatial_attention(md_tape *t, leaves x, const op_case *c) {
 static const op_case cases[] = {
     {"silu", silu, .leaf = {{3, {2, 3, 5}}}},
     {"silu twice", silu_twice, .leaf = {{3, {2, 3, 5}}}},
+    {"gelu", gelu, .leaf = {{3, {2, 3, 5}}}},
+    {"gelu twice", gelu_twice, .leaf = {{3, {2, 3, 5}}}},
     {"silu in two tiles", silu_twice, .leaf = {{2, {3, 5500}}}, .sample = 20},
     {"group_norm", group_norm, .leaf = {{4, {2, 3, 2, 6}}, {1, {6}}, {1, {6}}}, .arg = {3}},
     {"group_norm with silu", group_norm, .leaf = {{4, {2, 3, 2, 6}}, {1, {6}}, {1, {6}}},

@@ -387,7 +387,8 @@ START_TEST(every_set_that_runs_here_is_complete_and_has_its_name) {
         ck_assert(k.rope && k.softmax && k.softmax_again && k.softmax_backward && k.row_dot);
         ck_assert(k.cross_entropy && k.add && k.accumulate && k.sum_squares && k.adamw);
         ck_assert(k.chunk_sums && k.chunk_weights);
-        ck_assert(k.silu && k.silu_backward && k.group_norm && k.group_norm_backward);
+        ck_assert(k.silu && k.silu_backward && k.gelu && k.gelu_backward && k.group_norm &&
+                  k.group_norm_backward);
         ck_assert(k.add_row && k.sum_rows && k.gate_rows && k.columns);
         ck_assert(k.modulated_norm && k.modulated_norm_backward);
     }

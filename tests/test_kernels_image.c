@@ -33,6 +33,35 @@ START_TEST(silu_agrees_with_plain_c) {
 }
 END_TEST
 
+/* The exponent itself is rounded, and is 87 at most where that is seen: so are its units. */
+static void check_gelu(bench *b) {
+    const double MOST = 87;
+    int n = b->cols;
+    const float *x = filled(b, n, b->kind), *dy = filled(b, n, ORDINARY);
+    const float *dx0 = filled(b, n, ORDINARY);
+    float *y = new_floats(b, n), *y_ref = new_floats(b, n);
+    b->k->gelu(n, x, y);
+    md_kernels_ref.gelu(n, x, y_ref);
+    for (int i = 0; i < n; i++)
+        check_near(b, "y", i, (double)y[i], (double)y_ref[i],
+                   8 * EPS * MOST * fabs((double)y_ref[i]) + TINY * (1 + fabs((double)x[i])));
+    for (int form = 0; form < 3; form++) { /* overwrites, adds, over x */
+        float *dx = copied(b, form == 2 ? x : dx0, n), *dx_ref = copied(b, dx0, n);
+        b->k->gelu_backward(n, form == 2 ? dx : x, dy, form == 1, dx);
+        md_kernels_ref.gelu_backward(n, x, dy, form == 1, dx_ref);
+        for (int i = 0; i < n; i++) {
+            double scale = fabs((double)dy[i]) * (1 + fabs((double)x[i]));
+            check_near(b, "dx", i, (double)dx[i], (double)dx_ref[i],
+                       16 * EPS * (scale + fabs((double)dx0[i])));
+        }
+    }
+}
+
+START_TEST(gelu_agrees_with_plain_c) {
+    over_sets("gelu", check_gelu);
+}
+END_TEST
+
 enum { MAX_PIXELS = 9 };
 static const int pixels[] = {1, 4, MAX_PIXELS};
 
@@ -232,6 +261,12 @@ static void nan_in_flat(bench *b, int place) {
         check_reach(b, "silu", y, i, i == place);
         check_reach(b, "dx of silu", dx, i, i == place);
     }
+    b->k->gelu(n, bad, y);
+    b->k->gelu_backward(n, bad, dy, false, dx);
+    for (int i = 0; i < n; i++) {
+        check_reach(b, "gelu", y, i, i == place);
+        check_reach(b, "dx of gelu", dx, i, i == place);
+    }
     b->k->add_row(1, n, x, bad, y);
     b->k->sum_rows(1, n, n, bad, x, dx);
     for (int i = 0; i < n; i++) {
@@ -277,6 +312,7 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("kernels of images");
     suite_case(s, silu_agrees_with_plain_c);
+    suite_case(s, gelu_agrees_with_plain_c);
     suite_case(s, sums_over_rows_and_of_rows_agree_with_plain_c);
     suite_case(s, columns_move_and_their_neighbours_stay);
     suite_case(s, modulated_norm_agrees_with_plain_c);

@@ -69,6 +69,18 @@ static void define_silu(values x, double *y) {
     for (int i = 0; i < PIXELS * C; i++) y[i] = silu_of((double)x[0][i]);
 }
 
+static md_tensor *run_gelu(md_tape *t, operands x) {
+    return md_gelu(t, x[0]);
+}
+
+/* As it is published: 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). */
+static void define_gelu(values x, double *y) {
+    for (int i = 0; i < PIXELS * C; i++) {
+        const double u = (double)x[0][i];
+        y[i] = 0.5 * u * (1 + tanh(sqrt(2 / acos(-1)) * (u + 0.044715 * u * u * u)));
+    }
+}
+
 static md_tensor *run_add_channels(md_tape *t, operands x) {
     return md_add_channels(t, x[0], x[1]);
 }
@@ -236,6 +248,7 @@ static const image_op ops[] = {
      run_spatial_attention,
      define_spatial_attention,
      {{4, {B, Y, X, C}}, {2, {3 * C, C}}, {1, {3 * C}}}},
+    {"gelu", run_gelu, define_gelu, {{4, {B, Y, X, C}}}},
 };
 enum { OPS = sizeof ops / sizeof *ops, MOST = B * 4 * PIXELS * 3 * C };
 

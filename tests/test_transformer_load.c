@@ -40,8 +40,7 @@ static const char *in_folder(const char *name) {
 }
 
 /* A folder with random weights of five times the usual size in this type. */
-static void enter(bool tied, md_st_dtype dtype) {
-    const md_model_config config = small_config(tied);
+static void enter_kind(md_model_config config, md_st_dtype dtype) {
     md_transformer *net = NULL;
     folder = suite_tmp_dir();
     assert_ok(md_transformer_new(&config, false, &net, &err));
@@ -53,6 +52,10 @@ static void enter(bool tied, md_st_dtype dtype) {
                                              dtype, &err));
     assert_ok(md_model_config_save(&config, folder, &err));
     md_transformer_free(net);
+}
+
+static void enter(bool tied, md_st_dtype dtype) {
+    enter_kind(small_config(tied), dtype);
 }
 
 static void leave(void) {
@@ -121,6 +124,25 @@ START_TEST(weights_from_files_compute_the_bits_of_those_from_memory) {
         enter(i == 1, stored[i]); /* the second one tied */
         assert_same_bits(folder, "f32");
         assert_same_bits(folder, "bf16");
+        assert_same_bits(folder, "q8_0");
+        leave();
+    }
+}
+END_TEST
+
+/* Vectors are not only gains, products not only those of LLaDA's blocks. */
+START_TEST(networks_of_other_kinds_are_loaded_as_well) {
+    md_model_config dream = small_config(false), mdlm = small_config(false);
+    dream.arch = MD_ARCH_DREAM;
+    dream.qkv_bias = dream.shifted = true;
+    mdlm.arch = MD_ARCH_MDLM;
+    mdlm.kv_heads = mdlm.heads;
+    mdlm.ff = 4 * mdlm.dim;
+    mdlm.cond_dim = 24;
+    const md_model_config *const kinds[] = {&dream, &mdlm};
+    for (int i = 0; i < 2; i++) {
+        enter_kind(*kinds[i], MD_ST_BF16);
+        assert_same_bits(folder, "f32");
         assert_same_bits(folder, "q8_0");
         leave();
     }
@@ -246,6 +268,7 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("loading");
     suite_case(s, weights_from_files_compute_the_bits_of_those_from_memory);
+    suite_case(s, networks_of_other_kinds_are_loaded_as_well);
     suite_case(s, adapters_are_merged_into_weights_from_files);
     suite_case(s, packed_weights_take_what_their_numbers_take);
     suite_case(s, memory_that_will_not_do_is_said_before_anything_is_read);

@@ -30,6 +30,30 @@ void md_ref_silu_backward(int64_t n, const md_real *x, const md_real *dy, bool a
     }
 }
 
+/* gelu(x) = x sigmoid(2 u), 2 u = x (GELU_LINEAR + GELU_CUBIC x^2): 2 sqrt(2 / pi), and 0.044715
+ * of it. Above GELU_MOST, x^2 says nothing new. */
+static const md_real GELU_LINEAR = (md_real)1.5957691216057308;
+static const md_real GELU_CUBIC = (md_real)0.07135481627159922;
+static const md_real GELU_MOST = (md_real)1e3;
+
+static md_real gelu_square(md_real x) {
+    return x * x > GELU_MOST ? GELU_MOST : x * x;
+}
+
+void md_ref_gelu(int64_t n, const md_real *x, md_real *y) {
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i] * sigmoid(x[i] * (GELU_LINEAR + GELU_CUBIC * gelu_square(x[i])));
+}
+
+void md_ref_gelu_backward(int64_t n, const md_real *x, const md_real *dy, bool add, md_real *dx) {
+    for (int64_t i = 0; i < n; i++) {
+        const md_real square = gelu_square(x[i]);
+        md_real s = sigmoid(x[i] * (GELU_LINEAR + GELU_CUBIC * square));
+        md_real g = dy[i] * (s + x[i] * s * (1 - s) * (GELU_LINEAR + 3 * GELU_CUBIC * square));
+        dx[i] = add ? dx[i] + g : g;
+    }
+}
+
 /* The sum over a group, whose first element is x[0], of (x - from)^power, power 1 or 2. */
 static double moment(const md_group_norm_args *a, const md_real *x, double from, int power) {
     double sum = 0;

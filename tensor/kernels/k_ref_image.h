@@ -6,6 +6,8 @@
 
 void md_ref_silu(int64_t n, const md_real *x, md_real *y);
 void md_ref_silu_backward(int64_t n, const md_real *x, const md_real *dy, bool add, md_real *dx);
+void md_ref_gelu(int64_t n, const md_real *x, md_real *y);
+void md_ref_gelu_backward(int64_t n, const md_real *x, const md_real *dy, bool add, md_real *dx);
 void md_ref_group_norm(const md_group_norm_args *a);
 void md_ref_group_norm_backward(const md_group_norm_args *a);
 void md_ref_add_row(int rows, int C, const md_real *x, const md_real *b, md_real *y);
