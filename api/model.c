@@ -29,14 +29,17 @@ static mdlm_status load_tokenizer(mdlm_model *m, const char *path, mdlm_error *e
 static mdlm_status load(mdlm_model *m, const char *path, const mdlm_load_options *opt,
                         mdlm_error *err) {
     int threads = opt->threads > 0 ? opt->threads : md_pool_default_threads();
-    MD_TRY(md_transformer_load(path, opt->weights, false, &m->net, err));
-    MD_TRY(load_tokenizer(m, path, err));
-    MD_TRY(check_vocabulary(m, path, err));
     MD_TRY(md_kernels_init(&m->kernels, opt->kernels, err));
     MD_TRY(md_kernels_set_dtype(&m->kernels, opt->dtype ? opt->dtype : "f32", err));
-    MD_TRY(md_transformer_pack(m->net, &m->kernels, err));
     m->pool = md_pool_new(threads, err);
     if (!m->pool) return MDLM_RUNTIME;
+    const md_transformer_packing how = {.kernels = &m->kernels,
+                                        .pool = m->pool,
+                                        .on_progress = opt->on_progress,
+                                        .user = opt->user};
+    MD_TRY(md_transformer_load_packed(path, opt->weights, &how, &m->net, err));
+    MD_TRY(load_tokenizer(m, path, err));
+    MD_TRY(check_vocabulary(m, path, err));
     m->tape = md_tape_new(m->pool, &m->kernels, err);
     if (!m->tape) return MDLM_RUNTIME;
     m->view = (md_transformer_view){.net = m->net, .tape = m->tape};

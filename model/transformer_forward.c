@@ -177,6 +177,16 @@ static md_tensor *run_blocks(const md_transformer *net, md_tape *tape, md_tensor
     return x;
 }
 
+/* Rows of the embedding [count, C]. */
+static md_tensor *embed(const md_transformer *net, md_tape *tape, const int32_t *ids,
+                        int64_t count) {
+    if (!net->embedding_rows) return md_embedding(tape, net->embedding, ids, count);
+    md_tensor *x = md_tape_matrix(tape, count, net->config.dim);
+    for (int64_t i = 0; x && i < count; i++)
+        md_weight_read(net->embedding_rows, ids[i], 1, x->data + i * net->config.dim);
+    return x;
+}
+
 /* What the row of the position before says of each position; of position 0, its own. x [B, n, C];
  * with `extra`, its first row lies before the positions that are wanted: the result has n - 1. */
 static md_tensor *shift_rows(md_tape *tape, md_tensor *x, bool extra) {
@@ -208,7 +218,7 @@ static md_tensor *hidden_of(md_transformer *net, md_tape *tape, const int32_t *i
     const bool extra = pass.cached && pass.positions.first < pass.cached->wanted;
     if (!input) return NULL;
     if (net->config.arch == MD_ARCH_MDLM) pass.condition = condition_of(net, tape);
-    md_tensor *x = md_embedding(tape, net->embedding, input, size[0] * size[1]);
+    md_tensor *x = embed(net, tape, input, size[0] * size[1]);
     x = md_reshape(tape, x, 3, dim);
     x = md_tape_recording(tape) ? record_blocks(net, tape, x, pass, training)
                                 : run_blocks(net, tape, x, pass);

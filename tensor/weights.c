@@ -189,22 +189,26 @@ done:
     return status;
 }
 
-mdlm_status md_weights_load_params(const char *path, const md_params *params, const char *prefix,
-                                   md_real *values, mdlm_error *err) {
+mdlm_status md_weights_fill(const md_weights *weights, const md_params *params, const char *prefix,
+                            md_real *values, mdlm_error *err) {
     const int count = md_params_count(params);
-    md_weights *weights = NULL;
-    mdlm_status status;
     const md_weight **found = md_alloc((size_t)count, sizeof *found, err);
     if (!found) return MDLM_RUNTIME;
-    MD_GOTO(done, status, md_weights_open(path, &weights, err));
-    MD_GOTO(done, status, md_weights_match(weights, params, prefix, found, err));
-    for (int i = 0; i < count; i++) {
+    mdlm_status status = md_weights_match(weights, params, prefix, found, err);
+    for (int i = 0; i < count && status == MDLM_OK; i++) {
         md_weight_read(found[i], 0, found[i]->rows, values);
         md_weight_forget(found[i], 0, found[i]->rows);
         values += md_weight_size(found[i]);
     }
-done:
-    md_weights_close(weights);
     md_free(found);
+    return status;
+}
+
+mdlm_status md_weights_load_params(const char *path, const md_params *params, const char *prefix,
+                                   md_real *values, mdlm_error *err) {
+    md_weights *weights = NULL;
+    MD_TRY(md_weights_open(path, &weights, err));
+    mdlm_status status = md_weights_fill(weights, params, prefix, values, err);
+    md_weights_close(weights);
     return status;
 }
