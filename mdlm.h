@@ -65,6 +65,10 @@ typedef struct mdlm_load_options {
                             weights and activations with a scale per 32, GGUF's) */
     const char *weights; /* NULL: the folder's model.safetensors; else this file (a run's
                             checkpoint, say) */
+    /* Called while weights are read: bytes so far, and in all. Non-zero cancels: MDLM_CANCELLED.
+     * NULL: nobody is told. */
+    int (*on_progress)(void *user, int64_t done, int64_t total);
+    void *user;
 } mdlm_load_options;
 
 /* What a model is. Strings belong to the model. */

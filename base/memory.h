@@ -34,5 +34,9 @@ void md_free(void *pointer); /* accepts NULL */
 
 /* Largest resident set of this process so far, bytes. */
 int64_t md_peak_rss(void);
+/* Bytes that this process may still take, as far as the system tells: memory that nobody needs and
+ * free swap, bounded by the limits of its control groups and by its address space's. An estimate:
+ * others take memory, too. INT64_MAX when nothing is known. */
+int64_t md_memory_available(void);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "cli/eta.h"
 #include "model/image_config.h"
 #include "train/checkpoint.h"
 
@@ -47,12 +48,17 @@ mdlm_status md_cli_load(const md_cli *cli, mdlm_model **out, mdlm_error *err) {
         return md_fail(err, MDLM_INPUT,
                        "'%s' is a model of images: see `mdlm image-generate --help`", cli->model);
     char *weights = NULL;
+    md_eta eta = md_eta_start(cli->common.quiet);
     MD_TRY(md_cli_weights(cli, &weights, err));
     mdlm_load_options opt = {.threads = cli->threads,
                              .kernels = cli->kernels,
                              .dtype = cli->common.dtype,
-                             .weights = weights};
+                             .weights = weights,
+                             .on_progress = md_eta_update,
+                             .user = &eta};
+    md_eta_begin(&eta, "loading");
     mdlm_status status = mdlm_load(cli->model, &opt, out, err);
+    md_eta_clear(&eta);
     md_free(weights);
     return status;
 }

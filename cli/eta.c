@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "cli/signals.h"
 
-static const double REDRAW = 0.1, TELL_AFTER = 10; /* seconds */
+static const double REDRAW = 0.1, DRAW_AFTER = 0.5, TELL_AFTER = 10; /* seconds */
 
 md_eta md_eta_start(bool quiet) {
     return (md_eta){.progress = md_progress_start(quiet)};
@@ -22,7 +22,7 @@ int md_eta_update(void *user, int64_t done, int64_t total) {
     md_eta *eta = user;
     const md_progress *p = &eta->progress;
     double now = md_now(), spent = now - eta->start;
-    bool draw = p->live && now - eta->drawn > REDRAW;
+    bool draw = p->live && spent > DRAW_AFTER && now - eta->drawn > REDRAW;
     bool tell = !p->live && !eta->told && spent > TELL_AFTER;
     if (done > 0 && total > 0 && (draw || tell)) {
         char line[160], bar[64], left[MD_SHORT_TEXT];

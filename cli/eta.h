@@ -6,7 +6,8 @@
  *     ...
  *     md_eta_clear(&eta);
  *
- * Where stderr is no terminal there is one line, after some seconds, that says how long it takes.
+ * What is done at once shows nothing. Where stderr is no terminal there is one line, after some
+ * seconds, that says how long it takes.
  */
 #ifndef MD_CLI_ETA_H
 #define MD_CLI_ETA_H

@@ -53,10 +53,15 @@ static const char *weight_name(const builder *b, int layer, md_role role) {
     return copy;
 }
 
-/* The weight that a projection stands beside. */
+/* The parameter that a projection stands beside. */
+static const char *parameter_name(const char *weight, char out[MD_NAME_ROOM]) {
+    snprintf(out, MD_NAME_ROOM, "%s.weight", weight);
+    return out;
+}
+
 static md_tensor *weight_of(const md_transformer *net, const char *weight) {
     char name[MD_NAME_ROOM];
-    snprintf(name, sizeof name, "%s.weight", weight);
+    parameter_name(weight, name);
     int i = md_params_find(net->params, name);
     MD_BUG_IF(i < 0);
     return md_params_tensor(net->params, i);
@@ -149,20 +154,34 @@ void md_transformer_set_lora(md_transformer *net, const md_lora *lora) {
     net->lora = lora;
 }
 
+static void add_rows(const md_projection *p, int64_t first, int64_t n, md_real *rows) {
+    const int rank = (int)p->a->dim[0], in = (int)p->a->dim[1];
+    md_kernels_ref.gemm(&(md_gemm){.m = (int)n,
+                                   .n = in,
+                                   .k = rank,
+                                   .a = p->b->data + first * rank,
+                                   .lda = rank,
+                                   .b = p->a->data,
+                                   .ldb = in,
+                                   .add = true,
+                                   .c = rows,
+                                   .ldc = in});
+}
+
+void md_lora_add_rows(const md_lora *lora, const char *parameter, int64_t first, int64_t n,
+                      md_real *rows) {
+    char name[MD_NAME_ROOM];
+    for (int i = 0; i < lora->projection_count; i++) {
+        const md_projection *p = &lora->projections[i];
+        if (strcmp(parameter_name(p->weight, name), parameter) == 0) add_rows(p, first, n, rows);
+    }
+}
+
 void md_lora_merge(const md_lora *lora, md_transformer *net) {
     MD_BUG_IF(net->packed || net->lora || lora->layers != net->config.layers);
     for (int i = 0; i < lora->projection_count; i++) {
         const md_projection *p = &lora->projections[i];
-        md_tensor *w = weight_of(net, p->weight);
-        md_kernels_ref.gemm(&(md_gemm){.m = (int)w->dim[0],
-                                       .n = (int)w->dim[1],
-                                       .k = lora->rank,
-                                       .a = p->b->data,
-                                       .lda = lora->rank,
-                                       .b = p->a->data,
-                                       .ldb = (int)w->dim[1],
-                                       .add = true,
-                                       .c = w->data,
-                                       .ldc = (int)w->dim[1]});
+        const md_tensor *w = weight_of(net, p->weight);
+        add_rows(p, 0, w->dim[0], w->data);
     }
 }

@@ -34,4 +34,9 @@ struct md_lora {
     int projection_count;
 };
 
+/* Adds B A to rows [first, first + n) of the network's parameter of this name, rows [n, in], if the
+ * adapters stand beside it. The bits do not depend on n. */
+void md_lora_add_rows(const md_lora *lora, const char *parameter, int64_t first, int64_t n,
+                      md_real *rows);
+
 #endif

@@ -1,9 +1,11 @@
-/* model/transformer.c: parameters, and their packing for inference. */
+/* model/transformer.c: parameters. */
 #include "model/transformer_internal.h"
 
 #include <math.h>
 
 #include "base/memory.h"
+
+enum { POSITIONS = 8192 }; /* whose angles are made at first: Dream could take 131072 */
 
 typedef struct builder {
     md_transformer *net;
@@ -116,11 +118,10 @@ static mdlm_status check_trainable(const md_model_config *c, mdlm_error *err) {
                    md_arch_name(c->arch));
 }
 
-mdlm_status md_transformer_new(const md_model_config *config, bool gradients, md_transformer **out,
-                               mdlm_error *err) {
+mdlm_status md_transformer_declare(const md_model_config *config, md_transformer **out,
+                                   mdlm_error *err) {
     mdlm_status status = MDLM_RUNTIME;
     MD_TRY(md_model_config_check(config, err));
-    if (gradients) MD_TRY(check_trainable(config, err));
     md_transformer *net = md_alloc(1, sizeof *net, err);
     if (!net) return MDLM_RUNTIME;
     net->config = *config;
@@ -130,9 +131,9 @@ mdlm_status md_transformer_new(const md_model_config *config, bool gradients, md
     builder b = {.net = net, .err = err};
     build(&b);
     if (b.failed) goto done;
-    MD_GOTO(done, status, md_params_seal(net->params, gradients, err));
+    const int positions = config->seq_len < POSITIONS ? config->seq_len : POSITIONS;
     MD_GOTO(done, status,
-            md_rope_table_init(&net->rope, config->seq_len, config->dim / config->heads,
+            md_rope_table_init(&net->rope, positions, config->dim / config->heads,
                                config->rope_theta, err));
     *out = net;
     net = NULL;
@@ -141,10 +142,28 @@ done:
     return status;
 }
 
+mdlm_status md_transformer_seal(md_transformer *net, bool gradients, mdlm_error *err) {
+    if (gradients) MD_TRY(check_trainable(&net->config, err));
+    return md_params_seal(net->params, gradients, err);
+}
+
+mdlm_status md_transformer_new(const md_model_config *config, bool gradients, md_transformer **out,
+                               mdlm_error *err) {
+    md_transformer *net = NULL;
+    MD_TRY(md_transformer_declare(config, &net, err));
+    mdlm_status status = md_transformer_seal(net, gradients, err);
+    if (status == MDLM_OK)
+        *out = net;
+    else
+        md_transformer_free(net);
+    return status;
+}
+
 void md_transformer_free(md_transformer *net) {
     if (!net) return;
-    for (int i = 0; i < net->packed_count; i++) md_free(net->packed[i]);
+    for (int i = 0; net->packed && i < md_params_count(net->params); i++) md_free(net->packed[i]);
     md_free(net->packed);
+    md_weights_close(net->files);
     md_rope_table_release(&net->rope);
     md_params_free(net->params);
     md_free(net->blocks);
@@ -188,34 +207,4 @@ md_params *md_transformer_params(md_transformer *net) {
 
 md_tensor *md_transformer_head(md_transformer *net) {
     return net->head;
-}
-
-/* --- packed weights --------------------------------------------------------------------------- */
-
-static mdlm_status pack_weight(md_transformer *net, md_tensor *w, const md_kernels *k,
-                               mdlm_error *err) {
-    md_pack p = {.trans = true,
-                 .n = (int)w->dim[0],
-                 .k = (int)w->dim[1],
-                 .b = w->data,
-                 .ldb = (int)w->dim[1]};
-    int panels = (p.n + k->panel - 1) / k->panel;
-    p.to = md_alloc((size_t)panels, k->panel_bytes(p.k), err);
-    if (!p.to) return MDLM_RUNTIME;
-    k->pack(&p, 0, panels);
-    net->packed[net->packed_count++] = p.to;
-    w->packed = p.to;
-    return MDLM_OK;
-}
-
-mdlm_status md_transformer_pack(md_transformer *net, const md_kernels *k, mdlm_error *err) {
-    MD_BUG_IF(net->packed);
-    net->packed = md_alloc((size_t)net->config.layers * 4 + 1, sizeof *net->packed, err);
-    if (!net->packed) return MDLM_RUNTIME;
-    for (int i = 0; i < net->config.layers; i++) {
-        md_block *b = &net->blocks[i];
-        md_tensor *weights[] = {b->qkv, b->attn_out, b->gate_up, b->ff_out};
-        for (int j = 0; j < 4; j++) MD_TRY(pack_weight(net, weights[j], k, err));
-    }
-    return pack_weight(net, net->head, k, err);
 }

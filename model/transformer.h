@@ -83,10 +83,32 @@ typedef struct md_transformer_view {
 } md_transformer_view;
 md_denoiser md_transformer_denoiser(md_transformer_view *view);
 
-/* Reads a folder's config.json and model.safetensors, or the weights in another file of the same
- * names when `weights` is not NULL. A folder of adapters (model/lora.h) gives the network that they
- * belong to with them merged; `weights` then holds adapters. */
+/* Reads a folder's config.json and its weights (tensor/weights.h), or the weights in another file
+ * of the same names when `weights` is not NULL. A folder of adapters (model/lora.h) gives the
+ * network that they belong to with them merged; `weights` then holds adapters. */
 mdlm_status md_transformer_load(const char *folder, const char *weights, bool gradients,
                                 md_transformer **out, mdlm_error *err);
+
+typedef struct md_transformer_packing {
+    const md_kernels *kernels; /* that will run the network */
+    md_pool *pool;             /* NULL: one thread */
+    int64_t memory;            /* bytes that may be taken; 0: what the system has */
+    /* Bytes of the files that are read, and of all; non-zero cancels. NULL: nobody is told. */
+    int (*on_progress)(void *user, int64_t done, int64_t total);
+    void *user;
+} md_transformer_packing;
+
+/* The same for inference alone: weights go from the files into the layout of the kernels, some rows
+ * at a time, and rows of the embedding stay in the files, so that memory holds every weight once,
+ * in the dtype of the kernels, and hardly more: md_params_values is NULL, and there is nothing to
+ * train, save or merge. Results have the bits of md_transformer_load and md_transformer_pack.
+ * MDLM_RUNTIME, before anything is read, when memory will not do: the message has what each dtype
+ * needs. MDLM_CANCELLED. */
+mdlm_status md_transformer_load_packed(const char *folder, const char *weights,
+                                       const md_transformer_packing *how, md_transformer **out,
+                                       mdlm_error *err);
+/* Bytes that the packed weights of a network of this shape take; -1 when memory lacks even to
+ * count. */
+int64_t md_transformer_packed_bytes(const md_model_config *config, const md_kernels *kernels);
 
 #endif

@@ -177,6 +177,16 @@ static md_tensor *run_blocks(const md_transformer *net, md_tape *tape, md_tensor
     return x;
 }
 
+/* Rows of the embedding [count, C]. */
+static md_tensor *embed(const md_transformer *net, md_tape *tape, const int32_t *ids,
+                        int64_t count) {
+    if (!net->embedding_rows) return md_embedding(tape, net->embedding, ids, count);
+    md_tensor *x = md_tape_matrix(tape, count, net->config.dim);
+    for (int64_t i = 0; x && i < count; i++)
+        md_weight_read(net->embedding_rows, ids[i], 1, x->data + i * net->config.dim);
+    return x;
+}
+
 /* What the row of the position before says of each position; of position 0, its own. x [B, n, C];
  * with `extra`, its first row lies before the positions that are wanted: the result has n - 1. */
 static md_tensor *shift_rows(md_tape *tape, md_tensor *x, bool extra) {
@@ -208,7 +218,7 @@ static md_tensor *hidden_of(md_transformer *net, md_tape *tape, const int32_t *i
     const bool extra = pass.cached && pass.positions.first < pass.cached->wanted;
     if (!input) return NULL;
     if (net->config.arch == MD_ARCH_MDLM) pass.condition = condition_of(net, tape);
-    md_tensor *x = md_embedding(tape, net->embedding, input, size[0] * size[1]);
+    md_tensor *x = embed(net, tape, input, size[0] * size[1]);
     x = md_reshape(tape, x, 3, dim);
     x = md_tape_recording(tape) ? record_blocks(net, tape, x, pass, training)
                                 : run_blocks(net, tape, x, pass);
@@ -216,10 +226,11 @@ static md_tensor *hidden_of(md_transformer *net, md_tape *tape, const int32_t *i
     return final_norm(net, tape, x, pass.condition);
 }
 
-/* Positions up to T, where the network takes more than it was trained on; false on failure. */
+/* Angles up to T; beyond its trained length a network that sees all has none. False on failure. */
 static bool reach(md_transformer *net, md_tape *tape, int T) {
     mdlm_error err;
-    if (net->config.sight == MD_SEES_ALL || T <= net->rope.positions) return true;
+    const bool bounded = net->config.sight == MD_SEES_ALL;
+    if (T <= net->rope.positions || (bounded && T > net->config.seq_len)) return true;
     if (md_rope_table_reserve(&net->rope, T, &err) == MDLM_OK) return true;
     md_tape_fail(tape, err.status, "%s", err.message);
     return false;

@@ -5,6 +5,7 @@
 #include "model/config_internal.h"
 #include "model/layers.h"
 #include "model/lora.h"
+#include "tensor/weights.h"
 
 /* q, k, v lie side by side in the slab, and so do gate and up: one product each. */
 typedef struct md_block {
@@ -22,11 +23,38 @@ struct md_transformer {
     md_tensor *head_bias;                            /* NULL: none */
     md_linear_layer sigma_in, sigma_out, modulation; /* MDLM's: noise level to condition; the final
                                                          norm's shift and scale */
-    md_rope_table rope;  /* longer than seq_len once a longer canvas was seen */
-    const md_lora *lora; /* NULL: none */
-    void **packed;       /* [packed_count] weights for inference, see md_transformer_pack */
-    int packed_count;
+    md_rope_table rope;                              /* made longer as canvases ask for it */
+    const md_lora *lora;                             /* NULL: none */
+    void *
+        *packed; /* [md_params_count] weights for inference, see md_transformer_pack; NULL: none */
+    /* Where matrices have no values: the files that the network is from, which keep the embedding.
+     */
+    md_weights *files;
+    const md_weight *embedding_rows;
 };
+
+/* A network whose parameters are declared but have no memory yet. Caller frees *out. */
+mdlm_status md_transformer_declare(const md_model_config *config, md_transformer **out,
+                                   mdlm_error *err);
+/* Gives them memory. */
+mdlm_status md_transformer_seal(md_transformer *net, bool gradients, mdlm_error *err);
+
+/* Of a declared network: vectors are read, products packed from `files`, which the network owns
+ * then; after a failure they are the caller's, and the network good for md_transformer_free alone.
+ * With adapters (may be NULL), those are added. */
+mdlm_status md_transformer_pack_files(md_transformer *net, md_weights *files, const md_lora *lora,
+                                      const md_transformer_packing *how, mdlm_error *err);
+
+/* What a network is made from, open: the shape that it has, its tensors, and adapters. Init with
+ * {0}; release in any case. */
+typedef struct md_loading {
+    md_transformer *net; /* declared */
+    md_weights *files;
+    md_lora *lora; /* NULL: none */
+} md_loading;
+mdlm_status md_loading_open(const char *folder, const char *weights, md_loading *l,
+                            mdlm_error *err);
+void md_loading_release(md_loading *l);
 
 /* Canvases of T tokens of which positions [first, end) are computed, and the rest of the keys and
  * values comes from caches, which then hold theirs. */

@@ -2,65 +2,83 @@
  * the one that they belong to. */
 #include "base/file.h"
 #include "base/memory.h"
+#include "model/gguf.h"
 #include "model/kind_weights.h"
 #include "model/lora.h"
+#include "model/transformer_internal.h"
 
-/* The network of FOLDER/config.json with the weights of a file. */
-static mdlm_status load_from(const char *folder, const char *path, bool gradients,
-                             md_transformer **out, mdlm_error *err) {
+void md_loading_release(md_loading *l) {
+    md_lora_free(l->lora);
+    md_transformer_free(l->net);
+    md_weights_close(l->files);
+}
+
+/* The shape that a folder's config.json says, or a GGUF file, and the tensors of a folder or file.
+ */
+static mdlm_status open_plain(const char *shape, const char *weights, md_loading *l,
+                              mdlm_error *err) {
     md_model_config config;
-    md_transformer *net = NULL;
-    MD_TRY(md_model_config_load(folder, &config, err));
-    MD_TRY(md_transformer_new(&config, gradients, &net, err));
-    md_params *params = md_transformer_params(net);
-    md_weights *source = NULL;
-    mdlm_status status = md_kind_weights_open(path, &config, &source, err);
-    if (status == MDLM_OK)
-        status = md_weights_fill(source, params, "", md_params_values(params), err);
-    md_weights_close(source);
-    if (status == MDLM_OK) {
-        *out = net;
-    } else {
-        md_transformer_free(net);
-    }
-    return status;
+    MD_TRY(md_model_config_load(shape, &config, err));
+    MD_TRY(md_transformer_declare(&config, &l->net, err));
+    if (md_gguf_is(weights)) return md_gguf_model_open(weights, &config, &l->files, err);
+    return md_kind_weights_open(weights, &config, &l->files, err);
 }
 
-static mdlm_status load_plain(const char *folder, const char *config_folder, bool gradients,
-                              md_transformer **out, mdlm_error *err) {
-    char *path = md_path_join(folder, "model.safetensors", err);
-    if (!path) return MDLM_RUNTIME;
-    mdlm_status status = load_from(config_folder, path, gradients, out, err);
-    md_free(path);
-    return status;
-}
-
-/* The base's weights and, on top, the folder's adapters. What a position sees may have changed with
- * them, so a config.json beside them goes first. */
-static mdlm_status load_adapted(const char *folder, const char *weights, bool gradients,
-                                md_transformer **out, mdlm_error *err) {
+/* The base's weights and the folder's adapters. What a position sees may have changed with them, so
+ * a config.json beside them goes first. */
+static mdlm_status open_adapted(const char *folder, const char *weights, md_loading *l,
+                                mdlm_error *err) {
     char *base = NULL, *home = NULL;
-    md_transformer *net = NULL;
-    md_lora *lora = NULL;
     mdlm_status status;
     MD_GOTO(done, status, md_lora_base(folder, &base, err));
     MD_GOTO(done, status, md_lora_home(folder, "config.json", &home, err));
-    MD_GOTO(done, status, load_plain(base, home, gradients, &net, err));
-    MD_GOTO(done, status, md_lora_load(folder, weights, net, &lora, err));
-    md_lora_merge(lora, net);
-    *out = net;
-    net = NULL;
+    MD_GOTO(done, status, open_plain(home, base, l, err));
+    status = md_lora_load(folder, weights, l->net, &l->lora, err);
 done:
-    md_lora_free(lora);
-    md_transformer_free(net);
     md_free(home);
     md_free(base);
     return status;
 }
 
+mdlm_status md_loading_open(const char *folder, const char *weights, md_loading *l,
+                            mdlm_error *err) {
+    if (md_lora_in(folder)) return open_adapted(folder, weights, l, err);
+    return open_plain(folder, weights ? weights : folder, l, err);
+}
+
+/* Values of every parameter, adapters merged. */
+static mdlm_status fill(const md_loading *l, bool gradients, mdlm_error *err) {
+    md_params *params = l->net->params;
+    MD_TRY(md_transformer_seal(l->net, gradients, err));
+    MD_TRY(md_weights_fill(l->files, params, "", md_params_values(params), err));
+    if (l->lora) md_lora_merge(l->lora, l->net);
+    return MDLM_OK;
+}
+
 mdlm_status md_transformer_load(const char *folder, const char *weights, bool gradients,
                                 md_transformer **out, mdlm_error *err) {
-    if (md_lora_in(folder)) return load_adapted(folder, weights, gradients, out, err);
-    if (weights) return load_from(folder, weights, gradients, out, err);
-    return load_plain(folder, folder, gradients, out, err);
+    md_loading l = {0};
+    mdlm_status status = md_loading_open(folder, weights, &l, err);
+    if (status == MDLM_OK) status = fill(&l, gradients, err);
+    if (status == MDLM_OK) {
+        *out = l.net;
+        l.net = NULL;
+    }
+    md_loading_release(&l);
+    return status;
+}
+
+mdlm_status md_transformer_load_packed(const char *folder, const char *weights,
+                                       const md_transformer_packing *how, md_transformer **out,
+                                       mdlm_error *err) {
+    md_loading l = {0};
+    mdlm_status status = md_loading_open(folder, weights, &l, err);
+    if (status == MDLM_OK) status = md_transformer_pack_files(l.net, l.files, l.lora, how, err);
+    if (status == MDLM_OK) {
+        *out = l.net;
+        l.net = NULL;
+        l.files = NULL; /* the network's */
+    }
+    md_loading_release(&l);
+    return status;
 }

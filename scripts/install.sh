@@ -5,7 +5,7 @@ set -eu
 
 packages="build-essential cmake ninja-build pkg-config libopenblas-dev libutf8proc-dev
 libcjson-dev libxxhash-dev zlib1g-dev libpng-dev
-libjpeg62-turbo-dev check"
+libjpeg62-turbo-dev libonig-dev check"
 
 missing=""
 for package in $packages; do

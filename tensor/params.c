@@ -17,6 +17,7 @@ typedef struct param {
 typedef struct span {
     md_tensor *tensor;
     int64_t offset;
+    int first, count; /* parameters */
 } span;
 
 struct md_params {
@@ -27,6 +28,7 @@ struct md_params {
     int64_t size;
     bool sealed, frozen;
     md_real *values, *grads;
+    md_real *vectors; /* in place of both: values of vectors alone */
 };
 
 md_params *md_params_new(mdlm_error *err) {
@@ -47,6 +49,7 @@ void md_params_free(md_params *params) {
     md_free(params->spans);
     md_free(params->values);
     md_free(params->grads);
+    md_free(params->vectors);
     md_free(params);
 }
 
@@ -87,6 +90,13 @@ static void bind(const md_params *params, md_tensor *t, int64_t offset) {
     t->needs_grad = params->grads && !params->frozen;
 }
 
+static void bind_span(const md_params *params, const span *s) {
+    if (!params->vectors)
+        bind(params, s->tensor, s->offset);
+    else
+        s->tensor->data = params->list[s->first].tensor->data; /* NULL for matrices */
+}
+
 md_tensor *md_params_add(md_params *params, const char *name, int rank, const int64_t *dim,
                          unsigned flags, mdlm_error *err) {
     MD_BUG_IF(params->sealed);
@@ -123,6 +133,27 @@ mdlm_status md_params_seal(md_params *params, bool gradients, mdlm_error *err) {
     params->grads = grads;
     params->sealed = true;
     md_params_freeze(params, params->frozen);
+    return MDLM_OK;
+}
+
+mdlm_status md_params_seal_vectors(md_params *params, mdlm_error *err) {
+    MD_BUG_IF(params->sealed);
+    int64_t size = 0;
+    for (int i = 0; i < params->count; i++) {
+        const md_tensor *t = params->list[i].tensor;
+        if (t->rank == 1) size += md_tensor_size(t);
+    }
+    params->vectors = md_alloc((size_t)size, sizeof *params->vectors, err);
+    if (!params->vectors) return MDLM_RUNTIME;
+    md_real *next = params->vectors;
+    for (int i = 0; i < params->count; i++) {
+        md_tensor *t = params->list[i].tensor;
+        if (t->rank != 1) continue;
+        t->data = next;
+        next += md_tensor_size(t);
+    }
+    params->sealed = true;
+    for (int i = 0; i < params->span_count; i++) bind_span(params, &params->spans[i]);
     return MDLM_OK;
 }
 
@@ -182,20 +213,30 @@ md_tensor *md_params_span(md_params *params, int first, int count, mdlm_error *e
     md_tensor *t = new_tensor(params, vectors ? 1 : 2, (int64_t[]){rows, cols}, err);
     if (!t) return NULL;
     const int64_t offset = params->list[first].offset;
-    spans[params->span_count++] = (span){.tensor = t, .offset = offset};
-    if (params->sealed) bind(params, t, offset);
+    spans[params->span_count++] =
+        (span){.tensor = t, .offset = offset, .first = first, .count = count};
+    if (params->sealed) bind_span(params, &spans[params->span_count - 1]);
     return t;
+}
+
+md_tensor *md_params_whole(const md_params *params, int first, int *count) {
+    for (int i = 0; i < params->span_count; i++) {
+        const span *s = &params->spans[i];
+        if (s->first != first) continue;
+        *count = s->count;
+        return s->tensor;
+    }
+    *count = 1;
+    return md_params_tensor(params, first);
 }
 
 void md_params_freeze(md_params *params, bool frozen) {
     params->frozen = frozen;
-    if (!params->sealed) return; /* tensors have no memory yet: sealing applies the flag */
+    if (!params->sealed || params->vectors) return; /* sealing applies the flag; no gradients */
     for (int i = 0; i < params->count; i++) {
         bind(params, params->list[i].tensor, params->list[i].offset);
     }
-    for (int i = 0; i < params->span_count; i++) {
-        bind(params, params->spans[i].tensor, params->spans[i].offset);
-    }
+    for (int i = 0; i < params->span_count; i++) bind_span(params, &params->spans[i]);
 }
 
 enum { SHAPE_TEXT = 200 }; /* eight dimensions */

@@ -35,6 +35,11 @@ md_tensor *md_params_add(md_params *params, const char *name, int rank, const in
 /* Allocates values (zero), and gradients (zero) when `gradients`. */
 mdlm_status md_params_seal(md_params *params, bool gradients, mdlm_error *err);
 
+/* The same without matrices: their data stays NULL, for networks whose products read packed weights
+ * (md_tensor.packed). Vectors have values, without gaps among themselves; md_params_values is NULL.
+ */
+mdlm_status md_params_seal_vectors(md_params *params, mdlm_error *err);
+
 int md_params_count(const md_params *params);
 const char *md_params_name(const md_params *params, int i);
 md_tensor *md_params_tensor(const md_params *params, int i);
@@ -42,13 +47,16 @@ unsigned md_params_flags(const md_params *params, int i); /* MD_PARAM_* */
 /* -1 when there is none. */
 int md_params_find(const md_params *params, const char *name);
 
-int64_t md_params_size(const md_params *params); /* elements of the slab */
-md_real *md_params_values(const md_params *params);
-md_real *md_params_grads(const md_params *params); /* NULL without gradients */
+int64_t md_params_size(const md_params *params);    /* elements of the slab */
+md_real *md_params_values(const md_params *params); /* NULL before sealing, and without matrices */
+md_real *md_params_grads(const md_params *params);  /* NULL without gradients */
 
 /* A matrix over `count` consecutive parameters with equal columns, or a vector over consecutive
  * vectors; a tensor owned by params, sharing values and gradients. Before or after sealing. */
 md_tensor *md_params_span(md_params *params, int first, int count, mdlm_error *err);
+/* The first span that begins with a parameter, or the parameter itself where none does; *count: how
+ * many parameters it consists of. */
+md_tensor *md_params_whole(const md_params *params, int first, int *count);
 
 /* MDLM_INPUT, naming the file, its tensor and both shapes, when that tensor's shape is not this
  * one's.

@@ -90,11 +90,11 @@ mdlm_status md_weight_check(const md_weight *w, const md_tensor *tensor, mdlm_er
 mdlm_status md_weights_match(const md_weights *weights, const md_params *params, const char *prefix,
                              const md_weight **found, mdlm_error *err);
 
-/* All parameters, in the slab's order. `values` [md_params_size]: where to put them; untouched on
- * failure. Takes the memory of one tensor. */
+/* All parameters in the slab's order, values [md_params_size]; untouched on failure. Takes the
+ * memory of one tensor. */
 mdlm_status md_weights_fill(const md_weights *weights, const md_params *params, const char *prefix,
                             md_real *values, mdlm_error *err);
-/* The same from the file or folder at `path`. */
+/* The same from a file or folder. */
 mdlm_status md_weights_load_params(const char *path, const md_params *params, const char *prefix,
                                    md_real *values, mdlm_error *err);
 

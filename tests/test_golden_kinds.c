@@ -298,6 +298,28 @@ START_TEST(a_canvas_has_the_same_bits_alone) {
 }
 END_TEST
 
+/* As it is loaded for use: weights packed from the file, rows of the embedding left in it. */
+START_TEST(packed_from_their_files_they_have_the_same_bits) {
+    mdlm_error err = {0};
+    for (int i = 0; i < VARIANTS; i++) {
+        fixture f;
+        float all[N * V], packed[N * V];
+        fixture_init(&f, &variants[i], NULL);
+        assert_ok(md_transformer_pack(f.net, &f.golden.kernels, &err));
+        predict_all(&f, all);
+        char *folder = write_folder(&variants[i]);
+        const md_transformer_packing how = {.kernels = &f.golden.kernels, .pool = f.golden.pool};
+        md_transformer_free(f.net);
+        assert_ok(md_transformer_load_packed(folder, NULL, &how, &f.net, &err));
+        f.view.net = f.net;
+        predict_all(&f, packed);
+        ck_assert_msg(!memcmp(all, packed, sizeof all), "%s", variants[i].name);
+        suite_tmp_remove(folder);
+        fixture_release(&f);
+    }
+}
+END_TEST
+
 START_TEST(kinds_that_have_no_loss_are_not_trained) {
     mdlm_error err = {0};
     for (int i = MDLM; i < VARIANTS; i++) {
@@ -339,6 +361,7 @@ int main(void) {
     suite_case(s, logits_are_those_of_the_published_code);
     suite_case(s, caches_that_hold_the_canvas_change_nothing);
     suite_case(s, a_canvas_has_the_same_bits_alone);
+    suite_case(s, packed_from_their_files_they_have_the_same_bits);
     suite_case(s, kinds_that_have_no_loss_are_not_trained);
     suite_case(s, files_that_do_not_fit_their_configuration_are_refused);
     name_skipped_sets();

@@ -145,6 +145,40 @@ START_TEST(without_gradients_nothing_ever_needs_one) {
 }
 END_TEST
 
+START_TEST(vectors_alone_have_values_where_matrices_are_left_out) {
+    md_params *params = md_params_new(&err);
+    md_tensor *w = md_params_add(params, "w", 2, (int64_t[]){2, 3}, 0, &err);
+    md_tensor *a = md_params_add(params, "a", 1, (int64_t[]){3}, 0, &err);
+    md_tensor *v = md_params_add(params, "v", 2, (int64_t[]){4, 3}, 0, &err);
+    md_tensor *b = md_params_add(params, "b", 1, (int64_t[]){2}, 0, &err);
+    md_tensor *c = md_params_add(params, "c", 1, (int64_t[]){5}, 0, &err);
+    md_tensor *both = md_params_span(params, 3, 2, &err);
+    assert_ok(md_params_seal_vectors(params, &err));
+    md_params_freeze(params, false); /* changes nothing */
+    ck_assert(!w->data && !v->data && !a->needs_grad && !md_params_values(params));
+    ck_assert(a->data && b->data == a->data + 3 && c->data == b->data + 2);
+    ck_assert(both->rank == 1 && both->dim[0] == 7 && both->data == b->data);
+    ck_assert_int_eq(md_params_size(params), 6 + 3 + 12 + 7);
+    md_params_free(params);
+}
+END_TEST
+
+START_TEST(a_whole_is_the_first_span_that_begins_with_a_parameter) {
+    md_params *params = md_params_new(&err);
+    for (int i = 0; i < 4; i++)
+        md_params_add(params, (char[]){(char)('a' + i), 0}, 2, (int64_t[]){2, 3}, 0, &err);
+    const md_tensor *span = md_params_span(params, 1, 2, &err);
+    static const int counts[] = {1, 2, 1, 1};
+    for (int i = 0; i < 4; i++) {
+        int count = 0;
+        const md_tensor *t = md_params_whole(params, i, &count);
+        ck_assert_ptr_eq(t, i == 1 ? span : md_params_tensor(params, i));
+        ck_assert_int_eq(count, counts[i]);
+    }
+    md_params_free(params);
+}
+END_TEST
+
 START_TEST(sizes_that_wrap_are_refused) {
     md_params *params = md_params_new(&err);
     const int64_t huge = INT64_C(1) << 40;
@@ -211,6 +245,8 @@ int main(void) {
     suite_case(s, freezing_reaches_parameters_and_spans);
     suite_case(s, frozen_before_sealing_stays_frozen);
     suite_case(s, without_gradients_nothing_ever_needs_one);
+    suite_case(s, vectors_alone_have_values_where_matrices_are_left_out);
+    suite_case(s, a_whole_is_the_first_span_that_begins_with_a_parameter);
     suite_case(s, sizes_that_wrap_are_refused);
     suite_case(s, a_sum_of_sizes_that_wraps_is_refused);
     suite_case(s, a_slab_without_memory_is_an_error_and_not_an_abort);

@@ -3,8 +3,6 @@
  * Bytes 0x21-0x7e, 0xa1-0xac and 0xae-0xff stand for themselves as Latin-1 characters; the other 68
  * are U+0100, U+0101, ... in ascending order, so that no token has a space or a control character.
  */
-#include <string.h>
-
 #include "tokenizer/tokenizer_internal.h"
 #include "tokenizer/unicode.h"
 
@@ -38,8 +36,8 @@ mdlm_status md_alphabet_spell(const char *bytes, size_t size, md_buffer *text, m
     return MDLM_OK;
 }
 
-mdlm_status md_alphabet_read(const char *text, md_buffer *bytes, bool *known, mdlm_error *err) {
-    size_t size = strlen(text);
+mdlm_status md_alphabet_read(const char *text, size_t size, md_buffer *bytes, bool *known,
+                             mdlm_error *err) {
     *known = true;
     for (size_t at = 0; at < size && *known;) {
         int byte = byte_of(md_utf8_next(text, size, &at));

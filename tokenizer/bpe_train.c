@@ -37,7 +37,7 @@ static mdlm_status count_words(md_text_source source, const md_tokenizer *tok, w
             size = normal.size;
         }
         for (size_t start = 0, end; start < size; start = end) {
-            end = tok->split(text, size, start);
+            end = md_split_gpt2(text, size, start);
             MD_GOTO(done, status, count_word(w, text + start, end - start, err));
         }
     }
@@ -68,10 +68,11 @@ mdlm_status md_tokenizer_train_bpe(md_text_source source, const md_bpe_options *
     mdlm_status status = MDLM_OK;
     size_t merges = (size_t)opt->vocab_size - NOT_MERGES;
     tok->nfc = opt->nfc;
-    tok->split = md_split_gpt2;
+    MD_GOTO(done, status, md_cuts_add(&tok->cuts, &(md_cut){.source = md_expression_gpt2}, err));
     MD_GOTO(done, status, count_words(source, tok, &w, err));
     MD_GOTO(done, status, md_bpe_learn(&w.words, w.counts, merges, &tok->bpe, &tokens, err));
     MD_GOTO(done, status, append_tokens(tok, &tokens, err));
+    MD_GOTO(done, status, md_tokenizer_prepare(tok, err));
     *out = tok;
     tok = NULL;
 done:

@@ -14,9 +14,7 @@ mdlm_status md_chars_encode(const md_tokenizer *tok, const char *text, size_t si
             ids->data[ids->count++] = (int32_t)id;
             continue;
         }
-        for (; start < at; start++) {
-            ids->data[ids->count++] = tok->byte_ids[(unsigned char)text[start]];
-        }
+        MD_TRY(md_bytes_encode(tok, text + start, at - start, ids, err));
     }
     return MDLM_OK;
 }
@@ -54,6 +52,7 @@ mdlm_status md_tokenizer_train_chars(md_text_source source, md_tokenizer **out, 
         }
     }
     MD_GOTO(done, status, build(seen, tok, err));
+    MD_GOTO(done, status, md_tokenizer_prepare(tok, err));
     *out = tok;
     tok = NULL;
 done:

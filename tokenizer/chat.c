@@ -37,45 +37,26 @@ void md_chat_free(md_chat *chat) {
     md_free(chat);
 }
 
-/* The longest special token that the template spells at the beginning of `text`; -1 for none. */
-static int32_t special_here(const md_tokenizer *tok, const char *text, const char *given,
-                            size_t size, size_t *length) {
-    int32_t found = -1;
-    *length = 0;
-    for (size_t id = 0; id < tok->count; id++) {
-        const char *special = tok->entries[id].special;
-        size_t n = special ? strlen(special) : 0;
-        if (n <= *length || n > size || memcmp(text, special, n) || memchr(given, 1, n)) continue;
-        found = (int32_t)id;
-        *length = n;
-    }
-    return found;
+/* The end of the bytes from `at` on that are all a message's, or all the template's. */
+static size_t run_end(const md_buffer *given, size_t at) {
+    size_t end = at + 1;
+    while (end < given->size && given->data[end] == given->data[at]) end++;
+    return end;
 }
 
-/* Whether a special token may begin with this byte: most bytes need no search. */
-static void first_bytes(const md_tokenizer *tok, bool first[256]) {
-    memset(first, 0, 256 * sizeof *first);
-    for (size_t id = 0; id < tok->count; id++) {
-        if (tok->entries[id].special) first[(unsigned char)*tok->entries[id].special] = true;
-    }
-}
-
+/* Special tokens are looked for in what the template itself spells. */
 static mdlm_status encode(const md_tokenizer *tok, const md_buffer *text, const md_buffer *given,
                           md_ids *ids, mdlm_error *err) {
-    bool first[256];
-    size_t done = 0, length;
-    first_bytes(tok, first);
-    for (size_t at = 0; at < text->size;) {
-        int32_t id = -1;
-        if (first[(unsigned char)text->data[at]] && !given->data[at])
-            id = special_here(tok, text->data + at, given->data + at, text->size - at, &length);
-        if (id < 0) {
-            at++;
-            continue;
+    size_t done = 0;
+    for (size_t at = 0, end; at < text->size; at = end) {
+        end = run_end(given, at);
+        md_added_match m;
+        while (!given->data[at] && md_added_find(&tok->special, text->data, end, at, &m)) {
+            MD_TRY(md_tokenizer_encode(tok, text->data + done, m.start - done, ids, err));
+            MD_TRY(md_ids_push(ids, m.id, err));
+            done = at = m.end;
+            if (at == end) break;
         }
-        MD_TRY(md_tokenizer_encode(tok, text->data + done, at - done, ids, err));
-        MD_TRY(md_ids_push(ids, id, err));
-        done = at += length;
     }
     return md_tokenizer_encode(tok, text->data + done, text->size - done, ids, err);
 }

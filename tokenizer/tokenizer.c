@@ -3,7 +3,6 @@
 
 #include "base/memory.h"
 #include "tokenizer/tokenizer_internal.h"
-#include "tokenizer/unicode.h"
 
 mdlm_status md_ids_reserve(md_ids *ids, size_t extra, mdlm_error *err) {
     size_t needed;
@@ -31,7 +30,6 @@ md_tokenizer *md_tokenizer_new(md_tokenizer_kind kind, mdlm_error *err) {
     md_tokenizer *tok = md_alloc(1, sizeof *tok, err);
     if (!tok) return NULL;
     tok->kind = kind;
-    tok->split = md_split_none;
     for (int byte = 0; byte < 256; byte++) tok->byte_ids[byte] = byte;
     return tok;
 }
@@ -41,8 +39,16 @@ void md_tokenizer_free(md_tokenizer *tok) {
     for (size_t i = 0; i < tok->count; i++) md_free(tok->entries[i].special);
     md_free(tok->entries);
     md_buffer_release(&tok->bytes);
+    md_cuts_release(&tok->cuts);
     md_key_map_release(&tok->points);
     md_bpe_release(&tok->bpe);
+    md_interner_release(&tok->pieces);
+    md_free(tok->piece_ids);
+    md_added_release(&tok->added);
+    md_added_release(&tok->added_normal);
+    md_added_release(&tok->special);
+    md_ids_release(&tok->before);
+    md_ids_release(&tok->after);
     md_free(tok->chat_template);
     md_free(tok->bos);
     md_free(tok);
@@ -78,6 +84,7 @@ mdlm_status md_tokenizer_bytes(md_tokenizer **out, mdlm_error *err) {
         MD_GOTO(done, status, md_tokenizer_append(tok, &piece, 1, NULL, err));
     }
     MD_GOTO(done, status, md_tokenizer_append_specials(tok, err));
+    MD_GOTO(done, status, md_tokenizer_prepare(tok, err));
     *out = tok;
     tok = NULL;
 done:
@@ -120,53 +127,6 @@ static bool in_range(const md_tokenizer *tok, int32_t id) {
 
 bool md_tokenizer_is_special(const md_tokenizer *tok, int32_t id) {
     return in_range(tok, id) && tok->entries[id].special != NULL;
-}
-
-/* One id per byte, at the end of `ids`. */
-static mdlm_status encode_bytes(const md_tokenizer *tok, const char *text, size_t size, md_ids *ids,
-                                mdlm_error *err) {
-    MD_TRY(md_ids_reserve(ids, size, err));
-    int32_t *to = ids->data + ids->count;
-    for (size_t i = 0; i < size; i++) to[i] = tok->byte_ids[(unsigned char)text[i]];
-    ids->count += size;
-    return MDLM_OK;
-}
-
-static mdlm_status encode_bpe(const md_tokenizer *tok, const char *text, size_t size, md_ids *ids,
-                              mdlm_error *err) {
-    md_bpe_scratch scratch = {0};
-    mdlm_status status = MDLM_OK;
-    for (size_t start = 0, end; start < size; start = end) {
-        end = tok->split(text, size, start);
-        size_t first = ids->count, count = end - start;
-        MD_GOTO(done, status, encode_bytes(tok, text + start, count, ids, err));
-        MD_GOTO(done, status, md_bpe_apply(&tok->bpe, &scratch, ids->data + first, &count, err));
-        ids->count = first + count;
-    }
-done:
-    md_bpe_scratch_release(&scratch);
-    return status;
-}
-
-mdlm_status md_tokenizer_encode(const md_tokenizer *tok, const char *text, size_t size, md_ids *ids,
-                                mdlm_error *err) {
-    md_buffer normal = {0};
-    size_t before = ids->count;
-    mdlm_status status = MDLM_OK;
-    if (tok->nfc) {
-        MD_GOTO(done, status, md_nfc(text, size, &normal, err));
-        text = normal.data;
-        size = normal.size;
-    }
-    switch (tok->kind) {
-    case MD_TOKENIZER_BYTES: status = encode_bytes(tok, text, size, ids, err); break;
-    case MD_TOKENIZER_CHARS: status = md_chars_encode(tok, text, size, ids, err); break;
-    case MD_TOKENIZER_BPE: status = encode_bpe(tok, text, size, ids, err); break;
-    }
-done:
-    if (status != MDLM_OK) ids->count = before;
-    md_buffer_release(&normal);
-    return status;
 }
 
 mdlm_status md_tokenizer_decode(const md_tokenizer *tok, const int32_t *ids, size_t count,

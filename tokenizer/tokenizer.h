@@ -17,7 +17,8 @@
  * equals NFC of the valid parts of x; invalid bytes still pass through).
  *
  * Special tokens never come out of encoding text, even if the text spells them, and decode to
- * nothing. Saved and loaded as a Hugging Face tokenizer.json, with which Hugging Face's library
+ * nothing. Added tokens that are not special (of other people's files) come out where the text
+ * spells them. Saved and loaded as a Hugging Face tokenizer.json, with which Hugging Face's library
  * gives the same ids for valid UTF-8 that spells no special token (characters that one Unicode
  * version knows and the other does not apart). A tokenizer is read-only once made: threads may
  * share it.
@@ -68,12 +69,27 @@ mdlm_status md_tokenizer_train_chars(md_text_source source, md_tokenizer **out, 
 mdlm_status md_tokenizer_train_bpe(md_text_source source, const md_bpe_options *opt,
                                    md_tokenizer **out, mdlm_error *err);
 
-/* Reads tokenizer.json (a file, or a folder that holds one; at most 256 MB). MDLM_INPUT with the
- * reason when it is malformed or uses a feature that is not supported. The special tokens are
- * those that mask_token, eos_token and pad_token of a tokenizer_config.json beside it name, else
- * the added tokens <|mask|>, <|endoftext|> and <|padding|>. There must be a mask; end-of-text and
- * padding stand in for each other. */
+/* Reads tokenizer.json (a file, or a folder that holds one; at most 256 MB), or a folder that has
+ * vocab.json and merges.txt instead. MDLM_INPUT with the reason when it is malformed or uses a
+ * feature that is not supported. The special tokens are those that mask_token, eos_token and
+ * pad_token of a tokenizer_config.json beside it name, else the added tokens <|mask|>,
+ * <|endoftext|> and <|padding|>. There must be a mask; end-of-text and padding stand in for each
+ * other.
+ *
+ * Of other people's files: BPE over bytes, with the normalizer NFC, any Split by an expression or a
+ * text (tokenizer/cuts.h), Digits and Punctuation; added tokens that are not special are found in
+ * text as those files ask for. What a post-processor adds around a text is not part of encoding. */
 mdlm_status md_tokenizer_load(const char *path, md_tokenizer **out, mdlm_error *err);
+
+/* Which ids have a role; -1: not known. */
+typedef struct md_token_roles {
+    int32_t mask, end_of_text, padding;
+} md_token_roles;
+/* The same for the tokenizer of a model whose configuration names ids: they are taken where the
+ * tokenizer's own files are silent. A mask that is the first id beyond the vocabulary becomes a
+ * token "<|mask|>" (MDLM, SMDM). */
+mdlm_status md_tokenizer_load_with(const char *path, const md_token_roles *roles,
+                                   md_tokenizer **out, mdlm_error *err);
 /* Writes tokenizer.json, and tokenizer_config.json beside it, into `folder`, which is made if it is
  * not there. `seq_len` becomes model_max_length. */
 mdlm_status md_tokenizer_save(const md_tokenizer *tok, const char *folder, int seq_len,
@@ -87,8 +103,9 @@ int32_t md_tokenizer_end_of_text(const md_tokenizer *tok);
 int32_t md_tokenizer_padding(const md_tokenizer *tok);
 bool md_tokenizer_is_special(const md_tokenizer *tok, int32_t id);
 
-/* Appends the ids of `size` bytes of text. Linear time (up to a logarithm) for any input. On
- * failure `ids` holds what it held before. */
+/* Appends the ids of `size` bytes of text. Linear time (up to a logarithm) for any input, but for
+ * expressions of other people's files that the engine has to try (then up to a limit). On failure
+ * `ids` holds what it held before. MDLM_INPUT for a byte that the vocabulary has no token for. */
 mdlm_status md_tokenizer_encode(const md_tokenizer *tok, const char *text, size_t size, md_ids *ids,
                                 mdlm_error *err);
 

@@ -26,12 +26,14 @@ static bool add_null(cJSON *object, const char *key) {
     return cJSON_AddNullToObject(object, key) != NULL;
 }
 
-/* How the vocabulary spells an id. */
-static mdlm_status spell(const md_tokenizer *tok, size_t id, md_buffer *name, mdlm_error *err) {
+mdlm_status md_tokenizer_spell(const md_tokenizer *tok, size_t id, md_buffer *name,
+                               mdlm_error *err) {
     const md_entry *entry = &tok->entries[id];
     const char *piece = tok->bytes.data + entry->start;
+    bool as_it_is = (entry->flags & (MD_ADDED | MD_RAW)) != 0;
     md_buffer_clear(name);
     if (entry->special) return md_buffer_text(name, entry->special, err);
+    if (as_it_is) return md_buffer_append(name, piece, entry->size, err);
     if (tok->kind != MD_TOKENIZER_CHARS) return md_alphabet_spell(piece, entry->size, name, err);
     unsigned char byte = (unsigned char)piece[0];
     if (tok->byte_ids[byte] == (int32_t)id) return md_buffer_printf(name, err, "<0x%02X>", byte);
@@ -43,7 +45,7 @@ static mdlm_status add_vocab(const md_tokenizer *tok, cJSON *model, mdlm_error *
     md_buffer name = {0};
     mdlm_status status = vocab ? MDLM_OK : no_memory(err);
     for (size_t id = 0; id < tok->count && status == MDLM_OK; id++) {
-        status = spell(tok, id, &name, err);
+        status = md_tokenizer_spell(tok, id, &name, err);
         if (status == MDLM_OK && !cJSON_AddNumberToObject(vocab, name.data, (double)id)) {
             status = no_memory(err);
         }
@@ -57,8 +59,9 @@ static mdlm_status add_merges(const md_tokenizer *tok, cJSON *model, mdlm_error 
     md_buffer left = {0}, right = {0};
     mdlm_status status = merges ? MDLM_OK : no_memory(err);
     for (size_t i = 0; i < tok->bpe.count && status == MDLM_OK; i++) {
-        MD_GOTO(done, status, spell(tok, (size_t)tok->bpe.merges[i].left, &left, err));
-        MD_GOTO(done, status, spell(tok, (size_t)tok->bpe.merges[i].right, &right, err));
+        MD_GOTO(done, status, md_tokenizer_spell(tok, (size_t)tok->bpe.merges[i].left, &left, err));
+        MD_GOTO(done, status,
+                md_tokenizer_spell(tok, (size_t)tok->bpe.merges[i].right, &right, err));
         MD_GOTO(done, status, md_buffer_text(&left, " ", err));
         MD_GOTO(done, status, md_buffer_append(&left, right.data, right.size, err));
         cJSON *text = cJSON_CreateString(left.data);
@@ -79,24 +82,87 @@ static mdlm_status add_model(const md_tokenizer *tok, cJSON *root, mdlm_error *e
               add_null(model, "unk_token") && add_null(model, "continuing_subword_prefix") &&
               add_null(model, "end_of_word_suffix") && add_flag(model, "fuse_unk", false) &&
               add_flag(model, "byte_fallback", tok->kind == MD_TOKENIZER_CHARS) &&
-              add_flag(model, "ignore_merges", false);
+              add_flag(model, "ignore_merges", tok->ignore_merges);
     if (!ok) return no_memory(err);
     MD_TRY(add_vocab(tok, model, err));
     return add_merges(tok, model, err);
 }
 
-static bool add_byte_level(cJSON *root, const char *key, bool regex) {
-    cJSON *node = cJSON_AddObjectToObject(root, key);
-    return node && add_text(node, "type", "ByteLevel") &&
-           add_flag(node, "add_prefix_space", false) && add_flag(node, "trim_offsets", true) &&
+static bool add_byte_level_settings(cJSON *node, bool regex) {
+    return add_flag(node, "add_prefix_space", false) && add_flag(node, "trim_offsets", true) &&
            add_flag(node, "use_regex", regex);
 }
 
-static bool add_typed_item(cJSON *array, const char *type) {
+static bool add_byte_level(cJSON *root, const char *key, bool regex) {
+    cJSON *node = cJSON_AddObjectToObject(root, key);
+    return node && add_text(node, "type", "ByteLevel") && add_byte_level_settings(node, regex);
+}
+
+/* A new object at the end of an array; NULL when there is no memory. */
+static cJSON *add_item(cJSON *array, const char *type) {
     cJSON *item = cJSON_CreateObject();
-    bool ok = item && add_text(item, "type", type) && cJSON_AddItemToArray(array, item);
+    bool ok = item && cJSON_AddItemToArray(array, item);
     if (!ok) cJSON_Delete(item);
-    return ok;
+    return ok && (!type || add_text(item, "type", type)) ? item : NULL;
+}
+
+static bool add_split(cJSON *list, const md_cut *cut) {
+    cJSON *item = add_item(list, "Split");
+    cJSON *pattern = item ? cJSON_AddObjectToObject(item, "pattern") : NULL;
+    return pattern && add_text(pattern, cut->literal ? "String" : "Regex", cut->source) &&
+           add_text(item, "behavior", md_behaviour_name(cut->behaviour)) &&
+           add_flag(item, "invert", cut->invert);
+}
+
+/* ByteLevel has GPT-2's expression in it, and others go before it. */
+static bool add_pre_tokenizer(const md_tokenizer *tok, cJSON *root) {
+    const md_cuts *cuts = &tok->cuts;
+    bool gpt2 = md_cuts_are(cuts, md_expression_gpt2);
+    if (gpt2 || cuts->count == 0) return add_byte_level(root, "pre_tokenizer", gpt2);
+    cJSON *node = cJSON_AddObjectToObject(root, "pre_tokenizer");
+    bool ok = node && add_text(node, "type", "Sequence");
+    cJSON *list = ok ? cJSON_AddArrayToObject(node, "pretokenizers") : NULL;
+    ok = list != NULL;
+    for (int i = 0; i < cuts->count && ok; i++) ok = add_split(list, &cuts->steps[i].cut);
+    cJSON *last = ok ? add_item(list, "ByteLevel") : NULL;
+    return last && add_byte_level_settings(last, false);
+}
+
+static bool add_template_ids(const md_tokenizer *tok, const md_ids *ids, cJSON *single,
+                             cJSON *tokens) {
+    for (size_t i = 0; i < ids->count; i++) {
+        const char *name = tok->entries[ids->data[i]].special;
+        cJSON *item = add_item(single, NULL);
+        cJSON *token = item ? cJSON_AddObjectToObject(item, "SpecialToken") : NULL;
+        if (!token || !add_text(token, "id", name) || !cJSON_AddNumberToObject(token, "type_id", 0))
+            return false;
+        if (cJSON_GetObjectItemCaseSensitive(tokens, name)) continue;
+        cJSON *known = cJSON_AddObjectToObject(tokens, name);
+        cJSON *list = cJSON_CreateIntArray(&ids->data[i], 1);
+        cJSON *names = cJSON_CreateStringArray(&name, 1);
+        bool ok = known && add_text(known, "id", name);
+        ok = cJSON_AddItemToObject(known, "ids", list) && ok;
+        if (!cJSON_AddItemToObject(known, "tokens", names) || !ok) return false;
+    }
+    return true;
+}
+
+static bool add_post_processor(const md_tokenizer *tok, cJSON *root) {
+    if (tok->before.count == 0 && tok->after.count == 0) return add_null(root, "post_processor");
+    cJSON *node = cJSON_AddObjectToObject(root, "post_processor");
+    if (!node || !add_text(node, "type", "TemplateProcessing")) return false;
+    cJSON *single = cJSON_AddArrayToObject(node, "single");
+    cJSON *pair = cJSON_AddArrayToObject(node, "pair");
+    cJSON *tokens = cJSON_AddObjectToObject(node, "special_tokens");
+    if (!single || !pair || !tokens) return false;
+    if (!add_template_ids(tok, &tok->before, single, tokens)) return false;
+    for (int side = 0; side < 3; side++) { /* A alone; both of a pair */
+        cJSON *item = add_item(side ? pair : single, NULL);
+        cJSON *text = item ? cJSON_AddObjectToObject(item, "Sequence") : NULL;
+        if (!text || !add_text(text, "id", side == 2 ? "B" : "A")) return false;
+        if (!cJSON_AddNumberToObject(text, "type_id", side == 2)) return false;
+    }
+    return add_template_ids(tok, &tok->after, single, tokens);
 }
 
 static bool add_pipeline(const md_tokenizer *tok, cJSON *root) {
@@ -104,31 +170,34 @@ static bool add_pipeline(const md_tokenizer *tok, cJSON *root) {
     bool ok =
         tok->nfc ? normalizer && add_text(normalizer, "type", "NFC") : add_null(root, "normalizer");
     if (tok->kind != MD_TOKENIZER_CHARS) {
-        bool regex = tok->split == md_split_gpt2;
-        return ok && add_byte_level(root, "pre_tokenizer", regex) &&
-               add_null(root, "post_processor") && add_byte_level(root, "decoder", regex);
+        return ok && add_pre_tokenizer(tok, root) && add_post_processor(tok, root) &&
+               add_byte_level(root, "decoder", md_cuts_are(&tok->cuts, md_expression_gpt2));
     }
-    ok = ok && add_null(root, "pre_tokenizer") && add_null(root, "post_processor");
+    ok = ok && add_null(root, "pre_tokenizer") && add_post_processor(tok, root);
     cJSON *decoder = cJSON_AddObjectToObject(root, "decoder");
     ok = ok && decoder && add_text(decoder, "type", "Sequence");
     cJSON *parts = cJSON_AddArrayToObject(decoder, "decoders");
-    return ok && parts && add_typed_item(parts, "ByteFallback") && add_typed_item(parts, "Fuse");
+    return ok && parts && add_item(parts, "ByteFallback") && add_item(parts, "Fuse");
 }
 
 static bool add_added_tokens(const md_tokenizer *tok, cJSON *root) {
     cJSON *tokens = cJSON_AddArrayToObject(root, "added_tokens");
+    md_buffer name = {0};
     bool ok = tokens != NULL;
     for (size_t id = 0; id < tok->count && ok; id++) {
-        if (!tok->entries[id].special) continue;
-        cJSON *item = cJSON_CreateObject();
-        ok = item && cJSON_AddItemToArray(tokens, item);
-        if (!ok) cJSON_Delete(item);
-        ok = ok && cJSON_AddNumberToObject(item, "id", (double)id) &&
-             add_text(item, "content", tok->entries[id].special) &&
-             add_flag(item, "single_word", false) && add_flag(item, "lstrip", false) &&
-             add_flag(item, "rstrip", false) && add_flag(item, "normalized", false) &&
-             add_flag(item, "special", true);
+        const md_entry *entry = &tok->entries[id];
+        if (!entry->special && !(entry->flags & MD_ADDED)) continue;
+        cJSON *item = add_item(tokens, NULL);
+        ok = item && md_tokenizer_spell(tok, id, &name, NULL) == MDLM_OK &&
+             cJSON_AddNumberToObject(item, "id", (double)id) &&
+             add_text(item, "content", name.data) &&
+             add_flag(item, "single_word", (entry->flags & MD_SINGLE_WORD) != 0) &&
+             add_flag(item, "lstrip", (entry->flags & MD_LSTRIP) != 0) &&
+             add_flag(item, "rstrip", (entry->flags & MD_RSTRIP) != 0) &&
+             add_flag(item, "normalized", (entry->flags & MD_NORMALIZED) != 0) &&
+             add_flag(item, "special", entry->special != NULL);
     }
+    md_buffer_release(&name);
     return ok;
 }
 

@@ -46,6 +46,22 @@ md_char_class md_class_of(int32_t c) {
     return number ? MD_CLASS_NUMBER : MD_CLASS_OTHER;
 }
 
+/* Symbols with the property Other_Alphabetic: circled and squared letters. */
+static bool circled_letter(int32_t c) {
+    return (c >= 0x24b6 && c <= 0x24e9) || (c >= 0x1f130 && c <= 0x1f149) ||
+           (c >= 0x1f150 && c <= 0x1f169) || (c >= 0x1f170 && c <= 0x1f189);
+}
+
+bool md_is_word_char(int32_t c) {
+    if (c < 0) return false;
+    utf8proc_category_t category = utf8proc_category(c);
+    bool letter = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+    bool mark = category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
+    bool other = category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL ||
+                 category == UTF8PROC_CATEGORY_PC;
+    return letter || mark || other || c == 0x200c || c == 0x200d || circled_letter(c);
+}
+
 /* Code points of the segment at hand, and room to sort them. */
 typedef struct scratch {
     utf8proc_int32_t *points, *sorted;

@@ -31,6 +31,10 @@ size_t md_utf8_put(int32_t c, char out[4]);
 /* The class of what md_utf8_next gave. */
 md_char_class md_class_of(int32_t c);
 
+/* What `\w` matches: letters, marks, decimal digits, letter numbers, connectors like '_', joiners,
+ * and the few symbols that count as alphabetic. */
+bool md_is_word_char(int32_t c);
+
 /* Appends the text in normalisation form C. Runs of valid UTF-8 between invalid bytes are
  * normalised each for itself and the invalid bytes are kept. O(size) for any input. */
 mdlm_status md_nfc(const char *text, size_t size, md_buffer *out, mdlm_error *err);

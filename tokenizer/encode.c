@@ -1,0 +1,158 @@
+/* tokenizer/encode.c: from text to ids; see tokenizer.h.
+ *
+ *   text -> parts between added tokens -> normalised -> parts between added tokens of normalised
+ *   text -> words -> bytes -> merges
+ *
+ * which is the order of Hugging Face's library. Most words are one token: a table finds those at
+ * once, and gives what merging their bytes would give.
+ */
+#include <string.h>
+
+#include "base/memory.h"
+#include "tokenizer/tokenizer_internal.h"
+#include "tokenizer/unicode.h"
+
+typedef struct encoder {
+    const md_tokenizer *tok;
+    md_ids *ids;
+    md_bpe_scratch scratch;
+    md_buffer normal;
+    mdlm_error *err;
+} encoder;
+
+mdlm_status md_bytes_encode(const md_tokenizer *tok, const char *text, size_t size, md_ids *ids,
+                            mdlm_error *err) {
+    MD_TRY(md_ids_reserve(ids, size, err));
+    int32_t *to = ids->data + ids->count;
+    for (size_t i = 0; i < size; i++) {
+        to[i] = tok->byte_ids[(unsigned char)text[i]];
+        if (to[i] >= 0) continue;
+        return md_fail(err, MDLM_INPUT, "the vocabulary has no token for the byte 0x%02X",
+                       (unsigned char)text[i]);
+    }
+    ids->count += size;
+    return MDLM_OK;
+}
+
+static mdlm_status encode_word(void *context, const char *word, size_t size, mdlm_error *err) {
+    encoder *e = context;
+    int64_t piece = md_interner_find(&e->tok->pieces, word, size);
+    if (piece != MD_NOT_FOUND) return md_ids_push(e->ids, e->tok->piece_ids[piece], err);
+    size_t first = e->ids->count, count = size;
+    MD_TRY(md_bytes_encode(e->tok, word, size, e->ids, err));
+    MD_TRY(md_bpe_apply(&e->tok->bpe, &e->scratch, e->ids->data + first, &count, err));
+    e->ids->count = first + count;
+    return MDLM_OK;
+}
+
+/* Text without added tokens. */
+static mdlm_status encode_part(encoder *e, const char *text, size_t size) {
+    switch (e->tok->kind) {
+    case MD_TOKENIZER_BYTES: return md_bytes_encode(e->tok, text, size, e->ids, e->err);
+    case MD_TOKENIZER_CHARS: return md_chars_encode(e->tok, text, size, e->ids, e->err);
+    case MD_TOKENIZER_BPE: break;
+    }
+    return md_cuts_each(&e->tok->cuts, text, size, encode_word, e, e->err);
+}
+
+/* The parts of a text between the tokens of a set, and those tokens. */
+static mdlm_status between(encoder *e, const md_added_set *set, const char *text, size_t size,
+                           mdlm_status (*part)(encoder *, const char *, size_t)) {
+    size_t at = 0;
+    md_added_match m;
+    while (set->count > 0 && md_added_find(set, text, size, at, &m)) {
+        if (m.start > at) MD_TRY(part(e, text + at, m.start - at));
+        MD_TRY(md_ids_push(e->ids, m.id, e->err));
+        at = m.end;
+    }
+    return at < size ? part(e, text + at, size - at) : MDLM_OK;
+}
+
+static mdlm_status encode_raw(encoder *e, const char *text, size_t size) {
+    if (e->tok->nfc) {
+        md_buffer_clear(&e->normal);
+        MD_TRY(md_nfc(text, size, &e->normal, e->err));
+        text = e->normal.data;
+        size = e->normal.size;
+    }
+    return between(e, &e->tok->added_normal, text, size, encode_part);
+}
+
+mdlm_status md_tokenizer_encode(const md_tokenizer *tok, const char *text, size_t size, md_ids *ids,
+                                mdlm_error *err) {
+    encoder e = {.tok = tok, .ids = ids, .err = err};
+    size_t before = ids->count;
+    mdlm_status status = between(&e, &tok->added, text, size, encode_raw);
+    if (status != MDLM_OK) ids->count = before;
+    md_bpe_scratch_release(&e.scratch);
+    md_buffer_release(&e.normal);
+    return status;
+}
+
+/* --- what encoding looks up --------------------------------------------------------------------
+ */
+
+static mdlm_status add_to_set(md_tokenizer *tok, int32_t id, mdlm_error *err) {
+    const md_entry *entry = &tok->entries[id];
+    md_added token = {.id = id,
+                      .lstrip = (entry->flags & MD_LSTRIP) != 0,
+                      .rstrip = (entry->flags & MD_RSTRIP) != 0,
+                      .single_word = (entry->flags & MD_SINGLE_WORD) != 0};
+    if (entry->special) {
+        size_t size = strlen(entry->special);
+        return md_added_insert(&tok->special, entry->special, size, token, err);
+    }
+    const char *text = tok->bytes.data + entry->start;
+    if (!(entry->flags & MD_NORMALIZED)) {
+        return md_added_insert(&tok->added, text, entry->size, token, err);
+    }
+    md_buffer normal = {0};
+    mdlm_status status = tok->nfc ? md_nfc(text, entry->size, &normal, err)
+                                  : md_buffer_append(&normal, text, entry->size, err);
+    if (status == MDLM_OK) {
+        status = md_added_insert(&tok->added_normal, normal.data, normal.size, token, err);
+    }
+    md_buffer_release(&normal);
+    return status;
+}
+
+/* Enters an ordinary token into the table of words, when its bytes merge to it. */
+static mdlm_status add_piece(md_tokenizer *tok, int32_t id, md_bpe_scratch *scratch, md_ids *ids,
+                             mdlm_error *err) {
+    const md_entry *entry = &tok->entries[id];
+    const char *bytes = tok->bytes.data + entry->start;
+    size_t index = 0, known = tok->pieces.count, count = entry->size;
+    ids->count = 0;
+    if (!tok->ignore_merges) {
+        for (size_t i = 0; i < count; i++) {
+            if (tok->byte_ids[(unsigned char)bytes[i]] < 0) return MDLM_OK;
+        }
+        MD_TRY(md_bytes_encode(tok, bytes, count, ids, err));
+        MD_TRY(md_bpe_apply(&tok->bpe, scratch, ids->data, &count, err));
+        if (count != 1 || ids->data[0] != id) return MDLM_OK;
+    }
+    MD_TRY(md_interner_add(&tok->pieces, bytes, entry->size, &index, err));
+    if (index == known) tok->piece_ids[index] = id;
+    return MDLM_OK;
+}
+
+mdlm_status md_tokenizer_prepare(md_tokenizer *tok, mdlm_error *err) {
+    md_bpe_scratch scratch = {0};
+    md_ids ids = {0};
+    mdlm_status status = MDLM_OK;
+    tok->piece_ids = md_realloc(NULL, tok->count, sizeof *tok->piece_ids, err);
+    if (!tok->piece_ids) return MDLM_RUNTIME;
+    for (int32_t id = 0; id < (int32_t)tok->count; id++) {
+        const md_entry *entry = &tok->entries[id];
+        bool added = entry->special || entry->flags & MD_ADDED;
+        if (added && !(entry->flags & MD_UNUSED)) {
+            MD_GOTO(done, status, add_to_set(tok, id, err));
+        } else if (!added && tok->kind == MD_TOKENIZER_BPE && !(entry->flags & MD_RAW)) {
+            MD_GOTO(done, status, add_piece(tok, id, &scratch, &ids, err));
+        }
+    }
+done:
+    md_bpe_scratch_release(&scratch);
+    md_ids_release(&ids);
+    return status;
+}

@@ -1,0 +1,132 @@
+/* tokenizer/pattern.c: see pattern.h. */
+#include "tokenizer/pattern.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+#ifdef MDLM_HAVE_ONIG
+
+#include <oniguruma.h>
+
+/* Most expressions take few steps back in a search. One that takes more is tried again with twice
+ * the limit, which is then counted, until the text's allowance is used up. */
+enum { FREE_STEPS = 64, STEPS = 1 << 22, STEPS_PER_BYTE = 64 };
+
+struct md_pattern {
+    regex_t *regex;
+};
+
+/* The engine's words for one of its codes. */
+static mdlm_status refuse(mdlm_error *err, int code, OnigErrorInfo *info, const char *source) {
+    UChar why[ONIG_MAX_ERROR_MESSAGE_LEN];
+    onig_error_code_to_str(why, code, info);
+    return md_fail(err, MDLM_INPUT, "the expression '%.200s' cannot be read: %s", source,
+                   (const char *)why);
+}
+
+mdlm_status md_pattern_new(const char *source, md_pattern **out, mdlm_error *err) {
+    size_t size = strlen(source);
+    if (size > MD_PATTERN_BYTES) {
+        return md_fail(err, MDLM_INPUT, "the expression '%.40s...' has %zu bytes, more than %d",
+                       source, size, MD_PATTERN_BYTES);
+    }
+    OnigEncoding encoding = ONIG_ENCODING_UTF8;
+    OnigErrorInfo info;
+    md_pattern *p = md_alloc(1, sizeof *p, err);
+    if (!p) return MDLM_RUNTIME;
+    int code = onig_initialize(&encoding, 1);
+    const UChar *text = (const UChar *)source;
+    if (code == ONIG_NORMAL && !onigenc_is_valid_mbc_string(encoding, text, text + size))
+        code = ONIGERR_INVALID_WIDE_CHAR_VALUE;
+    if (code == ONIG_NORMAL) {
+        code = onig_new(&p->regex, text, text + size, ONIG_OPTION_NONE, encoding,
+                        ONIG_SYNTAX_DEFAULT, &info);
+    }
+    if (code != ONIG_NORMAL) {
+        bool about_text = onig_is_error_code_needs_param(code);
+        md_free(p);
+        return refuse(err, code, about_text ? &info : NULL, source);
+    }
+    *out = p;
+    return MDLM_OK;
+}
+
+void md_pattern_free(md_pattern *p) {
+    if (!p) return;
+    onig_free(p->regex);
+    md_free(p);
+}
+
+void md_pattern_run_release(md_pattern_run *run) {
+    if (run->region) onig_region_free(run->region, 1);
+    if (run->limits) onig_free_match_param(run->limits);
+    *run = (md_pattern_run){0};
+}
+
+static mdlm_status prepare(md_pattern_run *run, mdlm_error *err) {
+    if (!run->region) run->region = onig_region_new();
+    if (!run->limits) run->limits = onig_new_match_param();
+    if (run->region && run->limits) return MDLM_OK;
+    return md_fail(err, MDLM_RUNTIME, "out of memory while splitting text");
+}
+
+mdlm_status md_pattern_find(const md_pattern *p, md_pattern_run *run, const char *text, size_t size,
+                            size_t from, md_match *found, mdlm_error *err) {
+    MD_TRY(prepare(run, err));
+    const UChar *begin = (const UChar *)text, *end = begin + size;
+    size_t allowed =
+        size < SIZE_MAX / 2 / STEPS_PER_BYTE ? STEPS + STEPS_PER_BYTE * size : SIZE_MAX;
+    int at = ONIGERR_RETRY_LIMIT_IN_SEARCH_OVER;
+    for (size_t limit = FREE_STEPS; at == ONIGERR_RETRY_LIMIT_IN_SEARCH_OVER; limit *= 2) {
+        if (limit > FREE_STEPS) run->spent += limit;
+        if (run->spent > allowed) {
+            return md_fail(err, MDLM_INPUT,
+                           "the tokenizer's expression takes more than %zu steps on this text",
+                           allowed);
+        }
+        onig_initialize_match_param(run->limits);
+        onig_set_retry_limit_in_match_of_match_param(run->limits, limit);
+        onig_set_retry_limit_in_search_of_match_param(run->limits, limit);
+        at = onig_search_with_param(p->regex, begin, end, begin + from, end, run->region,
+                                    ONIG_OPTION_NONE, run->limits);
+        if (at == ONIGERR_RETRY_LIMIT_IN_MATCH_OVER) at = ONIGERR_RETRY_LIMIT_IN_SEARCH_OVER;
+    }
+    if (at < 0 && at != ONIG_MISMATCH) {
+        UChar why[ONIG_MAX_ERROR_MESSAGE_LEN];
+        onig_error_code_to_str(why, at);
+        return md_fail(err, MDLM_INPUT, "the tokenizer's expression fails on this text: %s",
+                       (const char *)why);
+    }
+    const OnigRegion *region = run->region;
+    *found = (md_match){.is = at >= 0};
+    if (at >= 0) found->start = (size_t)region->beg[0], found->end = (size_t)region->end[0];
+    return MDLM_OK;
+}
+
+#else
+
+mdlm_status md_pattern_new(const char *source, md_pattern **out, mdlm_error *err) {
+    (void)out;
+    return md_fail(err, MDLM_INPUT,
+                   "the tokenizer's expression '%.200s' needs Oniguruma, which this program was "
+                   "built without",
+                   source);
+}
+
+void md_pattern_free(md_pattern *p) {
+    (void)p;
+}
+
+void md_pattern_run_release(md_pattern_run *run) {
+    *run = (md_pattern_run){0};
+}
+
+mdlm_status md_pattern_find(const md_pattern *p, md_pattern_run *run, const char *text, size_t size,
+                            size_t from, md_match *found, mdlm_error *err) {
+    (void)run, (void)text, (void)size, (void)from, (void)found, (void)err;
+    MD_BUG_IF(p == NULL); /* there are no patterns */
+    return MDLM_RUNTIME;
+}
+
+#endif
