@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/gguf_tokenizer.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/pool.h"
@@ -191,7 +192,7 @@ static mdlm_status read_model(const char *folder, const char *kernels, model *m,
         return md_info_image_parameters(&m->setup, &m->parameters, err);
     }
     MD_TRY(md_model_config_load(folder, &m->config, err));
-    MD_TRY(md_tokenizer_load(folder, &m->tokenizer, err));
+    MD_TRY(md_model_tokenizer(folder, &m->config, &m->tokenizer, err));
     m->parameters = md_model_config_parameters(&m->config);
     if (md_lora_in(folder)) MD_TRY(md_lora_base(folder, &m->base, err));
     return read_weights(m->base ? m->base : folder, kernels, m, err);
@@ -300,7 +301,8 @@ const md_command md_cmd_info = {
     .arguments = "[MODEL]",
     .summary = "Describe this machine (kernels, BLAS, threads) and a model.",
     .examples = "  mdlm info               the machine, and the run if there is one\n"
-                "  mdlm info big --json    the run or model folder 'big'\n",
+                "  mdlm info big --json    the run or model folder 'big'\n"
+                "  mdlm info big.gguf      a GGUF file\n",
     .notes = "OpenBLAS's choice of kernels is corrected when it does not use what the processor "
              "has;\nset OPENBLAS_CORETYPE to choose yourself.\n",
     .has_model = true,
