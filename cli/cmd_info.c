@@ -13,6 +13,7 @@
 #include "cli/output.h"
 #include "cli/terminal.h"
 #include "model/config.h"
+#include "model/gguf.h"
 #include "model/lora.h"
 #include "tensor/kernels.h"
 #include "tokenizer/tokenizer.h"
@@ -174,12 +175,15 @@ static void release_model(model *m) {
 }
 
 /* A run that has published nothing yet has no weights. */
-static mdlm_status read_weights(const char *folder, const char *kernels, model *m,
-                                mdlm_error *err) {
+static mdlm_status read_weights(const char *path, const char *kernels, model *m, mdlm_error *err) {
     md_weights *files = NULL;
     mdlm_status status = MDLM_OK;
-    if (md_weights_in(folder)) MD_TRY(md_weights_open(folder, &files, err));
-    status = md_info_weights_read(files, &m->config, kernels, &m->weights, err);
+    if (md_gguf_is(path))
+        status = md_gguf_model_open(path, &m->config, &files, err);
+    else if (md_weights_in(path))
+        status = md_weights_open(path, &files, err);
+    if (status == MDLM_OK)
+        status = md_info_weights_read(files, &m->config, kernels, &m->weights, err);
     md_weights_close(files);
     return status;
 }
