@@ -50,6 +50,7 @@ typedef struct md_weight {
 typedef struct md_weights md_weights;
 
 mdlm_status md_weights_open(const char *path, md_weights **out, mdlm_error *err);
+bool md_weights_in(const char *folder);     /* whether there are any */
 void md_weights_close(md_weights *weights); /* accepts NULL */
 
 /* What keeps a list's mappings, released with the source. */
