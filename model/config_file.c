@@ -79,6 +79,7 @@ static mdlm_status read_key(const cJSON *root, const md_config_key *key, const c
         *(int32_t *)field = (int32_t)id;
         return MDLM_OK;
     case MD_KEY_FIXED:
+    case MD_KEY_CHECKED:
     case MD_KEY_SAID: break;
     }
     return MDLM_OK;
@@ -116,7 +117,8 @@ static mdlm_status read_config(const cJSON *root, const char *path, md_model_con
     MD_TRY(form_in(root, path, &form, err));
     *c = form->start;
     for (const md_config_key *key = form->keys; key->name; key++)
-        if (key->kind == MD_KEY_FIXED) MD_TRY(check_fixed(root, key, path, err));
+        if (key->kind == MD_KEY_FIXED || key->kind == MD_KEY_CHECKED)
+            MD_TRY(check_fixed(root, key, path, err));
     for (const md_config_key *key = form->keys; key->name; key++)
         MD_TRY(read_key(root, key, path, c, err));
     MD_TRY(form->complete(root, path, c, err));
@@ -186,6 +188,7 @@ static bool add_key(cJSON *root, const md_config_key *key, const md_model_config
         if (key->optional && *(const bool *)field == *(const bool *)usual) return true;
         return cJSON_AddBoolToObject(root, key->name, *(const bool *)field) != NULL;
     case MD_KEY_ID: return add_id(root, key->name, *(const int32_t *)field);
+    case MD_KEY_CHECKED: return true;
     case MD_KEY_FIXED:
     case MD_KEY_SAID: return add_fixed(root, key);
     }

@@ -21,6 +21,8 @@
     { key, MD_KEY_ID, FIELD(f), NULL, false }
 #define FIXED(key, text) \
     { key, MD_KEY_FIXED, 0, text, false }
+#define CHECKED(key, text) \
+    { key, MD_KEY_CHECKED, 0, text, false }
 #define SAID(key, text) \
     { key, MD_KEY_SAID, 0, text, false }
 #define END \
@@ -35,8 +37,8 @@
         FIXED("layer_norm_with_affine", "true"), FIXED("attention_layer_norm", "false"), \
         FIXED("scale_logits", "false"), FIXED("input_emb_norm", "false"), \
         FIXED("block_group_size", "1"), FIXED("multi_query_attention", "null"), \
-        FIXED("clip_qkv", "null"), FIXED("rope_scaling", "null"), \
-        FIXED("quantization_config", "null"), SIZE("d_model", dim), SIZE("n_layers", layers), \
+        FIXED("clip_qkv", "null"), CHECKED("rope_scaling", "null"), \
+        CHECKED("quantization_config", "null"), SIZE("d_model", dim), SIZE("n_layers", layers), \
         SIZE("n_heads", heads), SIZE_OR("n_kv_heads", kv_heads), SIZE_OR("mlp_hidden_size", ff), \
         SIZE("max_sequence_length", seq_len), SIZE("vocab_size", vocab), \
         SIZE_OR("embedding_size", vocab), NUMBER("rope_theta", rope_theta), \
@@ -77,11 +79,11 @@ static const md_config_key dream_keys[] = {
     FIXED("hidden_act", "\"silu\""),
     FIXED("rope_scaling", "null"),
     FIXED("use_sliding_window", "false"),
-    FIXED("use_mrope", "false"),
-    FIXED("partial_rotary_factor", "1"),
-    FIXED("mlp_bias", "false"),
-    FIXED("block_size", "null"),
-    FIXED("quantization_config", "null"),
+    CHECKED("use_mrope", "false"),
+    CHECKED("partial_rotary_factor", "1"),
+    CHECKED("mlp_bias", "false"),
+    CHECKED("block_size", "null"),
+    CHECKED("quantization_config", "null"),
     SIZE("hidden_size", dim),
     SIZE("num_hidden_layers", layers),
     SIZE("num_attention_heads", heads),
@@ -117,7 +119,7 @@ static mdlm_status complete_dream(const cJSON *root, const char *path, md_model_
 
 static const md_config_key mdlm_keys[] = {
     FIXED("time_conditioning", "false"),
-    FIXED("quantization_config", "null"),
+    CHECKED("quantization_config", "null"),
     SIZE("hidden_dim", dim),
     SIZE("n_blocks", layers),
     SIZE("n_heads", heads),
@@ -155,7 +157,7 @@ static const md_config_key smdm_keys[] = {
     FIXED("bias", "false"),
     FIXED("rotary_percentage", "1"),
     FIXED("condense_ratio", "1"),
-    FIXED("quantization_config", "null"),
+    CHECKED("quantization_config", "null"),
     SIZE("n_embd", dim),
     SIZE("n_layer", layers),
     SIZE("n_head", heads),

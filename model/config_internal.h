@@ -16,22 +16,24 @@ enum {
 };
 
 typedef enum md_key_kind {
-    MD_KEY_SIZE,   /* int field, at least 1 */
-    MD_KEY_NUMBER, /* double */
-    MD_KEY_FLAG,   /* bool */
-    MD_KEY_ID,     /* int32_t below vocab; -1 when missing or null */
-    MD_KEY_SCORED, /* int: rows of the head; the field, vocab, is what is not scored more */
-    MD_KEY_FIXED,  /* no field: another value than this one is refused, a missing one is taken as
-                      said. "null" takes false as well, and a rope_scaling that scales nothing;
-                      several values stand between bars, the first is written */
-    MD_KEY_SAID,   /* no field: written for other readers, whatever it says when read */
+    MD_KEY_SIZE,    /* int field, at least 1 */
+    MD_KEY_NUMBER,  /* double */
+    MD_KEY_FLAG,    /* bool */
+    MD_KEY_ID,      /* int32_t below vocab; -1 when missing or null */
+    MD_KEY_SCORED,  /* int: rows of the head; the field, vocab, is what is not scored more */
+    MD_KEY_FIXED,   /* no field: another value than this one is refused, a missing one is taken as
+                       said. "null" takes false as well, and a rope_scaling that scales nothing;
+                       several values stand between bars, the first is written */
+    MD_KEY_CHECKED, /* the same, but not written: the reference knows no such key, or takes any
+                       value of it for a request (quantization_config) */
+    MD_KEY_SAID,    /* no field: written for other readers, whatever it says when read */
 } md_key_kind;
 
 typedef struct md_config_key {
     const char *name;
     md_key_kind kind;
     size_t field;      /* offset in md_model_config */
-    const char *value; /* FIXED, SAID: JSON text */
+    const char *value; /* FIXED, CHECKED, SAID: JSON text */
     bool optional;     /* missing or null: the field stays; written only where it differs from
                           the start's */
 } md_config_key;
