@@ -43,6 +43,9 @@ for dtype in bf16 q8_0; do
   [ "$(wc -c <$dtype.gguf)" -lt "$(wc -c <bpe.gguf)" ] || fail "$dtype is not smaller than f32"
 done
 
+expect 0 "" "$mdlm" info q8_0.gguf
+check "info says how it is stored" grep -q '^weights     q8_0, f32, .* in 1 file$' out.txt
+
 refuse 2 "'bpe.gguf' is there already" "$mdlm" convert bpe bpe.gguf
 refuse 2 "name a file 'other.gguf'" "$mdlm" convert bpe other --dtype q8_0
 refuse 3 "nothing" "$mdlm" convert nothing other.gguf
