@@ -2,29 +2,8 @@
 #include "api/model.h"
 
 #include "api/constraint.h"
+#include "api/gguf_tokenizer.h"
 #include "base/memory.h"
-#include "model/lora.h"
-
-static mdlm_status check_vocabulary(const mdlm_model *m, const char *path, mdlm_error *err) {
-    const md_model_config *c = md_transformer_config(m->net);
-    int ids = md_tokenizer_vocab_size(m->tokenizer);
-    if (ids > c->vocab) {
-        return md_fail(err, MDLM_INPUT, "'%s': the tokenizer has %d ids, the model only %d", path,
-                       ids, c->vocab);
-    }
-    if (md_tokenizer_mask(m->tokenizer) == c->mask_id) return MDLM_OK;
-    return md_fail(err, MDLM_INPUT, "'%s': the tokenizer's mask is id %d, the model's %d", path,
-                   md_tokenizer_mask(m->tokenizer), c->mask_id);
-}
-
-/* The tokenizer of a folder of adapters may be with the network that they belong to. */
-static mdlm_status load_tokenizer(mdlm_model *m, const char *path, mdlm_error *err) {
-    char *home = NULL;
-    MD_TRY(md_lora_home(path, "tokenizer.json", &home, err));
-    mdlm_status status = md_tokenizer_load(home, &m->tokenizer, err);
-    md_free(home);
-    return status;
-}
 
 static mdlm_status load(mdlm_model *m, const char *path, const mdlm_load_options *opt,
                         mdlm_error *err) {
@@ -38,8 +17,7 @@ static mdlm_status load(mdlm_model *m, const char *path, const mdlm_load_options
                                         .on_progress = opt->on_progress,
                                         .user = opt->user};
     MD_TRY(md_transformer_load_packed(path, opt->weights, &how, &m->net, err));
-    MD_TRY(load_tokenizer(m, path, err));
-    MD_TRY(check_vocabulary(m, path, err));
+    MD_TRY(md_model_tokenizer(path, md_transformer_config(m->net), &m->tokenizer, err));
     m->tape = md_tape_new(m->pool, &m->kernels, err);
     if (!m->tape) return MDLM_RUNTIME;
     m->view = (md_transformer_view){.net = m->net, .tape = m->tape};

@@ -24,6 +24,8 @@ mdlm_status md_file_write_quickly(const char *path, const void *bytes, size_t si
                                   mdlm_error *err);
 bool md_file_exists(const char *path);
 bool md_is_dir(const char *path);
+/* Whether a folder has something of this name; takes no memory, so it cannot fail. */
+bool md_dir_has(const char *folder, const char *name);
 mdlm_status md_file_size(const char *path, int64_t *out, mdlm_error *err);
 /* XXH3 64-bit hash of a file's contents. */
 mdlm_status md_file_hash(const char *path, uint64_t *out, mdlm_error *err);

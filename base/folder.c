@@ -23,6 +23,13 @@ char *md_path_join(const char *folder, const char *name, mdlm_error *err) {
     return md_buffer_take(&path);
 }
 
+bool md_dir_has(const char *folder, const char *name) {
+    int fd = open(*folder ? folder : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool found = fd >= 0 && faccessat(fd, name, F_OK, 0) == 0;
+    if (fd >= 0) close(fd);
+    return found;
+}
+
 static bool make_one(const char *path) {
     if (mkdir(path, 0777) == 0) return true;
     int reason = errno;

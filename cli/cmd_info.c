@@ -3,14 +3,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/gguf_tokenizer.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/pool.h"
 #include "cli/commands.h"
 #include "cli/info_image.h"
+#include "cli/info_weights.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
 #include "model/config.h"
+#include "model/gguf.h"
 #include "model/lora.h"
 #include "tensor/kernels.h"
 #include "tokenizer/tokenizer.h"
@@ -26,7 +29,8 @@ typedef struct machine {
     int64_t memory;
 } machine;
 
-/* Everything about a model but its weights, so that a large one is described at once. */
+/* Everything about a model but the values of its weights, so that a large one is described at once.
+ */
 typedef struct model {
     bool of_images;
     int64_t parameters;
@@ -35,6 +39,7 @@ typedef struct model {
     md_model_config config;
     md_tokenizer *tokenizer;
     char *base; /* of adapters: the folder of the network that they are beside; else NULL */
+    md_info_weights weights;
     /* of images */
     md_image_setup setup;
 } model;
@@ -169,7 +174,21 @@ static void release_model(model *m) {
     md_free(m->base);
 }
 
-static mdlm_status read_model(const char *folder, model *m, mdlm_error *err) {
+/* A run that has published nothing yet has no weights. */
+static mdlm_status read_weights(const char *path, const char *kernels, model *m, mdlm_error *err) {
+    md_weights *files = NULL;
+    mdlm_status status = MDLM_OK;
+    if (md_gguf_is(path))
+        status = md_gguf_model_open(path, &m->config, &files, err);
+    else if (md_weights_in(path))
+        status = md_weights_open(path, &files, err);
+    if (status == MDLM_OK)
+        status = md_info_weights_read(files, &m->config, kernels, &m->weights, err);
+    md_weights_close(files);
+    return status;
+}
+
+static mdlm_status read_model(const char *folder, const char *kernels, model *m, mdlm_error *err) {
     MD_TRY(read_run(folder, &m->run, err));
     m->of_images = md_image_config_in(folder);
     if (m->of_images) {
@@ -177,9 +196,10 @@ static mdlm_status read_model(const char *folder, model *m, mdlm_error *err) {
         return md_info_image_parameters(&m->setup, &m->parameters, err);
     }
     MD_TRY(md_model_config_load(folder, &m->config, err));
-    MD_TRY(md_tokenizer_load(folder, &m->tokenizer, err));
+    MD_TRY(md_model_tokenizer(folder, &m->config, &m->tokenizer, err));
     m->parameters = md_model_config_parameters(&m->config);
-    return md_lora_in(folder) ? md_lora_base(folder, &m->base, err) : MDLM_OK;
+    if (md_lora_in(folder)) MD_TRY(md_lora_base(folder, &m->base, err));
+    return read_weights(m->base ? m->base : folder, kernels, m, err);
 }
 
 static const char *run_text(const model *m, const char *key) {
@@ -196,9 +216,10 @@ static mdlm_status print_text_model(const model *m, mdlm_error *err) {
     MD_TRY(md_cli_print(err, "\n"));
     if (m->base) MD_TRY(md_cli_print(err, "adapters    beside '%s'\n", m->base));
     MD_TRY(md_cli_print(err, "sequence    %d tokens\n", c->seq_len));
-    return md_cli_print(err, "tokenizer   %s, vocabulary %d, mask %d, end of text %d\n",
+    MD_TRY(md_cli_print(err, "tokenizer   %s, vocabulary %d, mask %d, end of text %d\n",
                         md_tokenizer_kind_name(m->tokenizer), c->vocab, (int)c->mask_id,
-                        (int)c->end_of_text_id);
+                        (int)c->end_of_text_id));
+    return md_info_weights_print(&m->weights, err);
 }
 
 static mdlm_status print_model(const char *folder, const model *m, mdlm_error *err) {
@@ -232,6 +253,7 @@ static void json_text_model(const model *m, md_json_line *line) {
     md_json_put_int(line, "vocab_size", c->vocab);
     md_json_put_int(line, "mask_id", c->mask_id);
     md_json_put_int(line, "end_of_text_id", c->end_of_text_id);
+    md_info_weights_json(&m->weights, line);
 }
 
 static void json_model(const char *folder, const model *m, md_json_line *line) {
@@ -261,7 +283,7 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
     const char *folder = model_folder(cli);
     mdlm_status status = MDLM_OK;
     MD_GOTO(done, status, read_machine(cli, &host, err));
-    if (folder) MD_GOTO(done, status, read_model(folder, &m, err));
+    if (folder) MD_GOTO(done, status, read_model(folder, cli->kernels, &m, err));
     if (cli->common.json) {
         md_json_line line;
         md_json_begin(&line);
@@ -283,7 +305,8 @@ const md_command md_cmd_info = {
     .arguments = "[MODEL]",
     .summary = "Describe this machine (kernels, BLAS, threads) and a model.",
     .examples = "  mdlm info               the machine, and the run if there is one\n"
-                "  mdlm info big --json    the run or model folder 'big'\n",
+                "  mdlm info big --json    the run or model folder 'big'\n"
+                "  mdlm info big.gguf      a GGUF file\n",
     .notes = "OpenBLAS's choice of kernels is corrected when it does not use what the processor "
              "has;\nset OPENBLAS_CORETYPE to choose yourself.\n",
     .has_model = true,

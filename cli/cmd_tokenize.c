@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "api/gguf_tokenizer.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "corpora/corpus.h"
@@ -35,14 +36,16 @@ static mdlm_status load(const md_cli *cli, md_tokenizer **out, mdlm_error *err) 
                        "--out FOLDER text.txt",
                        opt->tokenizer, opt->tokenizer);
     }
-    if (*opt->tokenizer) return md_tokenizer_load(opt->tokenizer, out, err);
+    if (*opt->tokenizer) return md_model_tokenizer(opt->tokenizer, NULL, out, err);
     if (!*cli->common.model && !md_is_dir(cli->model)) {
         return md_fail(err, MDLM_INPUT,
                        "there is no run in '%s': name a tokenizer with --tokenizer, for example "
                        "--tokenizer bytes",
                        cli->model);
     }
-    return md_tokenizer_load(cli->model, out, err);
+    md_model_config config;
+    MD_TRY(md_model_config_load(cli->model, &config, err));
+    return md_model_tokenizer(cli->model, &config, out, err);
 }
 
 static mdlm_status encode(const md_cli *cli, const md_tokenizer *tok, const md_buffer *input,

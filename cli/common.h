@@ -26,7 +26,7 @@
 #define MD_CLI_DEFAULT_IMAGE_RUN "mdlm-image-run"
 
 #define MD_CLI_MODEL_OPTIONS(X) \
-    X(TEXT, model, "", 0, 0, "run folder or Hugging Face model folder; empty: the run") \
+    X(TEXT, model, "", 0, 0, "run folder, Hugging Face model folder or GGUF file; empty: the run") \
     X(CHOICE, weights, "best", 0, 0, \
       "best=ema|last|raw: of a run: averaged at the best validation, averaged at the last " \
       "checkpoint, or that checkpoint's without averaging") \

@@ -61,7 +61,8 @@ int64_t md_model_config_parameters(const md_model_config *c);
 /* FOLDER/config.json of a model of any kind, and its name for messages; both are the caller's to
  * release, after a failure too. MDLM_INPUT when the folder or the file is missing or malformed. */
 mdlm_status md_model_json_load(const char *folder, char **path, cJSON **root, mdlm_error *err);
-/* Reads FOLDER/config.json: MDLM_INPUT when missing, malformed or not supported. */
+/* Reads FOLDER/config.json, or the metadata of a GGUF file (model/gguf.h): MDLM_INPUT when missing,
+ * malformed or not supported. */
 mdlm_status md_model_config_load(const char *folder, md_model_config *out, mdlm_error *err);
 /* Writes FOLDER/config.json and FOLDER/generation_config.json. */
 mdlm_status md_model_config_save(const md_model_config *c, const char *folder, mdlm_error *err);

@@ -1,5 +1,6 @@
 /* model/config_file.c: config.json and generation_config.json, by the tables of config_forms.c. */
 #include "model/config_internal.h"
+#include "model/gguf.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -132,11 +133,20 @@ mdlm_status md_model_json_load(const char *folder, char **path, cJSON **root, md
     return *path ? md_json_load(*path, LARGEST, root, err) : MDLM_RUNTIME;
 }
 
+static mdlm_status load_gguf(const char *path, md_model_config *out, mdlm_error *err) {
+    md_gguf *file = NULL;
+    MD_TRY(md_gguf_open(path, &file, err));
+    mdlm_status status = md_gguf_read_config(file, out, err);
+    md_gguf_close(file);
+    return status;
+}
+
 mdlm_status md_model_config_load(const char *folder, md_model_config *out, mdlm_error *err) {
     md_model_config c = {0};
     cJSON *root = NULL;
     char *path = NULL;
     mdlm_status status;
+    if (md_gguf_is(folder)) return load_gguf(folder, out, err);
     MD_GOTO(done, status, md_model_json_load(folder, &path, &root, err));
     MD_GOTO(done, status, read_config(root, path, &c, err));
     *out = c;

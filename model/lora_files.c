@@ -231,17 +231,8 @@ mdlm_status md_lora_load(const char *folder, const char *weights, const md_trans
 
 /* --- the network that adapters belong to ----------------------------------------------------- */
 
-/* Whether the folder holds a file of this name. */
-static bool holds(const char *folder, const char *name) {
-    mdlm_error ignored;
-    char *path = md_path_join(folder, name, &ignored);
-    bool found = path && md_file_exists(path);
-    md_free(path);
-    return found;
-}
-
 bool md_lora_in(const char *folder) {
-    return holds(folder, MD_LORA_CONFIG) && !holds(folder, "model.safetensors");
+    return md_dir_has(folder, MD_LORA_CONFIG) && !md_weights_in(folder);
 }
 
 mdlm_status md_lora_base(const char *folder, char **out, mdlm_error *err) {
@@ -267,7 +258,7 @@ mdlm_status md_lora_base(const char *folder, char **out, mdlm_error *err) {
 }
 
 mdlm_status md_lora_home(const char *folder, const char *name, char **out, mdlm_error *err) {
-    if (md_lora_in(folder) && !holds(folder, name)) return md_lora_base(folder, out, err);
+    if (md_lora_in(folder) && !md_dir_has(folder, name)) return md_lora_base(folder, out, err);
     char *copy = md_strdup(folder, err);
     if (copy) *out = copy;
     return copy ? MDLM_OK : MDLM_RUNTIME;

@@ -107,8 +107,8 @@ typedef struct md_transformer_packing {
 mdlm_status md_transformer_load_packed(const char *folder, const char *weights,
                                        const md_transformer_packing *how, md_transformer **out,
                                        mdlm_error *err);
-/* Bytes that the packed weights of a network of this shape take; -1 when memory lacks even to
- * count. */
-int64_t md_transformer_packed_bytes(const md_model_config *config, const md_kernels *kernels);
+/* Bytes that the packed weights of a network of this shape take. */
+mdlm_status md_transformer_packed_bytes(const md_model_config *config, const md_kernels *kernels,
+                                        int64_t *out, mdlm_error *err);
 
 #endif

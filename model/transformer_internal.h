@@ -23,8 +23,8 @@ struct md_transformer {
     md_tensor *head_bias;                            /* NULL: none */
     md_linear_layer sigma_in, sigma_out, modulation; /* MDLM's: noise level to condition; the final
                                                          norm's shift and scale */
-    md_rope_table rope;  /* longer than seq_len once a longer canvas was seen */
-    const md_lora *lora; /* NULL: none */
+    md_rope_table rope;                              /* made longer as canvases ask for it */
+    const md_lora *lora;                             /* NULL: none */
     void *
         *packed; /* [md_params_count] weights for inference, see md_transformer_pack; NULL: none */
     /* Where matrices have no values: the files that the network is from, which keep the embedding.
@@ -44,6 +44,17 @@ mdlm_status md_transformer_seal(md_transformer *net, bool gradients, mdlm_error 
  * With adapters (may be NULL), those are added. */
 mdlm_status md_transformer_pack_files(md_transformer *net, md_weights *files, const md_lora *lora,
                                       const md_transformer_packing *how, mdlm_error *err);
+
+/* What a network is made from, open: the shape that it has, its tensors, and adapters. Init with
+ * {0}; release in any case. */
+typedef struct md_loading {
+    md_transformer *net; /* declared */
+    md_weights *files;
+    md_lora *lora; /* NULL: none */
+} md_loading;
+mdlm_status md_loading_open(const char *folder, const char *weights, md_loading *l,
+                            mdlm_error *err);
+void md_loading_release(md_loading *l);
 
 /* Canvases of T tokens of which positions [first, end) are computed, and the rest of the keys and
  * values comes from caches, which then hold theirs. */

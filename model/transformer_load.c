@@ -2,34 +2,31 @@
  * the one that they belong to. */
 #include "base/file.h"
 #include "base/memory.h"
+#include "model/gguf.h"
+#include "model/kind_weights.h"
 #include "model/lora.h"
 #include "model/transformer_internal.h"
 
-/* What a network is made from, open: the shape that it has, its tensors, and adapters. */
-typedef struct loading {
-    md_transformer *net; /* declared */
-    md_weights *files;
-    md_lora *lora; /* NULL: none */
-} loading;
-
-static void release(loading *l) {
+void md_loading_release(md_loading *l) {
     md_lora_free(l->lora);
     md_transformer_free(l->net);
     md_weights_close(l->files);
 }
 
-/* The network of CONFIG_FOLDER/config.json and the tensors of a folder or file. */
-static mdlm_status open_plain(const char *config_folder, const char *weights, loading *l,
+/* The shape that a folder's config.json says, or a GGUF file, and the tensors of a folder or file.
+ */
+static mdlm_status open_plain(const char *shape, const char *weights, md_loading *l,
                               mdlm_error *err) {
     md_model_config config;
-    MD_TRY(md_model_config_load(config_folder, &config, err));
+    MD_TRY(md_model_config_load(shape, &config, err));
     MD_TRY(md_transformer_declare(&config, &l->net, err));
-    return md_weights_open(weights, &l->files, err);
+    if (md_gguf_is(weights)) return md_gguf_model_open(weights, &config, &l->files, err);
+    return md_kind_weights_open(weights, &config, &l->files, err);
 }
 
 /* The base's weights and the folder's adapters. What a position sees may have changed with them, so
  * a config.json beside them goes first. */
-static mdlm_status open_adapted(const char *folder, const char *weights, loading *l,
+static mdlm_status open_adapted(const char *folder, const char *weights, md_loading *l,
                                 mdlm_error *err) {
     char *base = NULL, *home = NULL;
     mdlm_status status;
@@ -43,14 +40,14 @@ done:
     return status;
 }
 
-static mdlm_status open_model(const char *folder, const char *weights, loading *l,
-                              mdlm_error *err) {
+mdlm_status md_loading_open(const char *folder, const char *weights, md_loading *l,
+                            mdlm_error *err) {
     if (md_lora_in(folder)) return open_adapted(folder, weights, l, err);
     return open_plain(folder, weights ? weights : folder, l, err);
 }
 
 /* Values of every parameter, adapters merged. */
-static mdlm_status fill(const loading *l, bool gradients, mdlm_error *err) {
+static mdlm_status fill(const md_loading *l, bool gradients, mdlm_error *err) {
     md_params *params = l->net->params;
     MD_TRY(md_transformer_seal(l->net, gradients, err));
     MD_TRY(md_weights_fill(l->files, params, "", md_params_values(params), err));
@@ -60,28 +57,28 @@ static mdlm_status fill(const loading *l, bool gradients, mdlm_error *err) {
 
 mdlm_status md_transformer_load(const char *folder, const char *weights, bool gradients,
                                 md_transformer **out, mdlm_error *err) {
-    loading l = {0};
-    mdlm_status status = open_model(folder, weights, &l, err);
+    md_loading l = {0};
+    mdlm_status status = md_loading_open(folder, weights, &l, err);
     if (status == MDLM_OK) status = fill(&l, gradients, err);
     if (status == MDLM_OK) {
         *out = l.net;
         l.net = NULL;
     }
-    release(&l);
+    md_loading_release(&l);
     return status;
 }
 
 mdlm_status md_transformer_load_packed(const char *folder, const char *weights,
                                        const md_transformer_packing *how, md_transformer **out,
                                        mdlm_error *err) {
-    loading l = {0};
-    mdlm_status status = open_model(folder, weights, &l, err);
+    md_loading l = {0};
+    mdlm_status status = md_loading_open(folder, weights, &l, err);
     if (status == MDLM_OK) status = md_transformer_pack_files(l.net, l.files, l.lora, how, err);
     if (status == MDLM_OK) {
         *out = l.net;
         l.net = NULL;
         l.files = NULL; /* the network's */
     }
-    release(&l);
+    md_loading_release(&l);
     return status;
 }

@@ -128,12 +128,13 @@ static int64_t packed_bytes(const md_transformer *net, const md_kernels *k) {
     return bytes;
 }
 
-int64_t md_transformer_packed_bytes(const md_model_config *config, const md_kernels *kernels) {
+mdlm_status md_transformer_packed_bytes(const md_model_config *config, const md_kernels *kernels,
+                                        int64_t *out, mdlm_error *err) {
     md_transformer *net = NULL;
-    if (md_transformer_declare(config, &net, NULL) != MDLM_OK) return -1;
-    const int64_t bytes = packed_bytes(net, kernels);
+    MD_TRY(md_transformer_declare(config, &net, err));
+    *out = packed_bytes(net, kernels);
     md_transformer_free(net);
-    return bytes;
+    return MDLM_OK;
 }
 
 static double gigabytes(int64_t bytes) {

@@ -89,6 +89,9 @@ mdlm_status md_gguf_strings(const md_gguf *file, const char *key, md_gguf_string
                             size_t *count, mdlm_error *err);
 mdlm_status md_gguf_ints(const md_gguf *file, const char *key, int32_t **out, size_t *count,
                          mdlm_error *err);
+/* Of f32, any values. */
+mdlm_status md_gguf_floats(const md_gguf *file, const char *key, float **out, size_t *count,
+                           mdlm_error *err);
 
 /* The writer: keys and declarations in any order, then start, the values of all tensors in the
  * order of their declarations, then finish. Nothing is at `path` before that. */
@@ -106,6 +109,8 @@ mdlm_status md_gguf_put_strings(md_gguf_writer *w, const char *key, const md_ggu
                                 size_t count, mdlm_error *err);
 mdlm_status md_gguf_put_ints(md_gguf_writer *w, const char *key, const int32_t *values,
                              size_t count, mdlm_error *err);
+mdlm_status md_gguf_put_floats(md_gguf_writer *w, const char *key, const float *values,
+                               size_t count, mdlm_error *err);
 
 /* dim: slowest first. `type` is one that can be written. MDLM_USAGE when a name is empty or
  * too long, when two tensors share one, or when rows are no whole blocks. */

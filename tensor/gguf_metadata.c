@@ -249,3 +249,16 @@ mdlm_status md_gguf_ints(const md_gguf *f, const char *key, int32_t **out, size_
     *count = (size_t)v->count;
     return MDLM_OK;
 }
+
+mdlm_status md_gguf_floats(const md_gguf *f, const char *key, float **out, size_t *count,
+                           mdlm_error *err) {
+    const md_gguf_value *v;
+    MD_TRY(get(f, key, &v, err));
+    if (!v->is_array || v->kind != MD_GGUF_F32) return wrong_type(f, v, "an array of f32", err);
+    float *list = md_alloc((size_t)v->count, sizeof *list, err);
+    if (!list) return MDLM_RUNTIME;
+    if (v->count > 0) memcpy(list, v->data, (size_t)v->count * sizeof *list);
+    *out = list;
+    *count = (size_t)v->count;
+    return MDLM_OK;
+}

@@ -115,6 +115,12 @@ mdlm_status md_gguf_put_ints(md_gguf_writer *w, const char *key, const int32_t *
     return md_buffer_append(&w->metadata, values, count * sizeof *values, err);
 }
 
+mdlm_status md_gguf_put_floats(md_gguf_writer *w, const char *key, const float *values,
+                               size_t count, mdlm_error *err) {
+    MD_TRY(put_array(w, key, MD_GGUF_F32, count, err));
+    return md_buffer_append(&w->metadata, values, count * sizeof *values, err);
+}
+
 /* --- tensors ---------------------------------------------------------------------------------- */
 
 static mdlm_status measure(declaration *d, const int64_t *dim, mdlm_error *err) {

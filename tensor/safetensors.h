@@ -21,6 +21,7 @@
 #ifndef MD_TENSOR_SAFETENSORS_H
 #define MD_TENSOR_SAFETENSORS_H
 
+#include "base/file.h"
 #include "base/json.h"
 #include "tensor/params.h"
 #include "tensor/storage.h"
@@ -77,6 +78,16 @@ typedef struct md_st_source {
 /* `metadata`: an object of strings, or NULL. MDLM_USAGE when two tensors share a name. */
 mdlm_status md_safetensors_write(const char *path, const md_st_source *list, int count,
                                  const cJSON *metadata, mdlm_error *err);
+/* The same for data that are not in memory: `fill` is asked for each tensor in the order of the
+ * file, and writes exactly the bytes that its type and shape ask for. */
+typedef struct md_st_filler {
+    mdlm_status (*fill)(void *context, const md_st_source *source, md_writer *file,
+                        mdlm_error *err);
+    void *context;
+} md_st_filler;
+mdlm_status md_safetensors_write_filled(const char *path, const md_st_source *list, int count,
+                                        const cJSON *metadata, const md_st_filler *filler,
+                                        mdlm_error *err);
 /* All parameters as F32, marked {"format": "pt"} as PyTorch's loaders want, with values from an
  * array as long as the slab. */
 mdlm_status md_safetensors_write_params(const char *path, const md_params *params,

@@ -113,18 +113,17 @@ static mdlm_status build_header(const piece *pieces, int count, const cJSON *met
 }
 
 static mdlm_status write_file(md_writer *w, const md_buffer *header, const piece *pieces, int count,
-                              mdlm_error *err) {
+                              const md_st_filler *filler, mdlm_error *err) {
     const uint64_t length = header->size; /* little-endian hosts only: see safetensors.c */
     MD_TRY(md_writer_write(w, &length, sizeof length, err));
     MD_TRY(md_writer_write(w, header->data, header->size, err));
-    for (int i = 0; i < count; i++) {
-        MD_TRY(md_writer_write(w, pieces[i].source->data, pieces[i].bytes, err));
-    }
+    for (int i = 0; i < count; i++) MD_TRY(filler->fill(filler->context, pieces[i].source, w, err));
     return md_writer_commit(w, err);
 }
 
-mdlm_status md_safetensors_write(const char *path, const md_st_source *list, int count,
-                                 const cJSON *metadata, mdlm_error *err) {
+mdlm_status md_safetensors_write_filled(const char *path, const md_st_source *list, int count,
+                                        const cJSON *metadata, const md_st_filler *filler,
+                                        mdlm_error *err) {
     const cJSON *item;
     MD_BUG_IF(metadata && !cJSON_IsObject(metadata));
     cJSON_ArrayForEach(item, metadata) MD_BUG_IF(!cJSON_IsString(item));
@@ -136,12 +135,27 @@ mdlm_status md_safetensors_write(const char *path, const md_st_source *list, int
     MD_GOTO(done, status, arrange(list, count, pieces, err));
     MD_GOTO(done, status, build_header(pieces, count, metadata, &header, err));
     MD_GOTO(done, status, md_writer_open(path, &w, err));
-    MD_GOTO(done, status, write_file(w, &header, pieces, count, err));
+    MD_GOTO(done, status, write_file(w, &header, pieces, count, filler, err));
 done:
     md_writer_free(w);
     md_buffer_release(&header);
     md_free(pieces);
     return status;
+}
+
+/* A tensor whose data are in memory. */
+static mdlm_status fill_from_memory(void *context, const md_st_source *source, md_writer *file,
+                                    mdlm_error *err) {
+    size_t bytes = 0;
+    (void)context;
+    MD_TRY(measure(source, &bytes, err));
+    return md_writer_write(file, source->data, bytes, err);
+}
+
+mdlm_status md_safetensors_write(const char *path, const md_st_source *list, int count,
+                                 const cJSON *metadata, mdlm_error *err) {
+    const md_st_filler filler = {.fill = fill_from_memory};
+    return md_safetensors_write_filled(path, list, count, metadata, &filler, err);
 }
 
 /* The values as the file has them: themselves, or a copy that the caller frees. */

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "tensor/safetensors.h"
 
+#define WHOLE "model.safetensors"
 #define INDEX "model.safetensors.index.json"
 
 enum { INDEX_BYTES = 64 << 20 };
@@ -148,7 +149,7 @@ static mdlm_status open_shards(const char *folder, index_map *map, shards **out,
         char *path = s->paths[n] = md_path_join(folder, map->list[i].file, err);
         if (!path)
             status = MDLM_RUNTIME;
-        else if (!md_file_exists(path))
+        else if (!md_dir_has(folder, map->list[i].file))
             status = md_fail(err, MDLM_INPUT, "'%s' names the file '%s', which is not there",
                              map->path, map->list[i].file);
         else
@@ -208,16 +209,16 @@ done:
     return status;
 }
 
+bool md_weights_in(const char *folder) {
+    return md_dir_has(folder, WHOLE) || md_dir_has(folder, INDEX);
+}
+
 mdlm_status md_weights_open(const char *path, md_weights **out, mdlm_error *err) {
     if (!md_is_dir(path)) return open_file(path, out, err);
-    char *whole = md_path_join(path, "model.safetensors", err);
-    char *index = whole ? md_path_join(path, INDEX, err) : NULL;
-    mdlm_status status = MDLM_RUNTIME;
-    if (index && !md_file_exists(whole) && md_file_exists(index))
-        status = open_index(path, index, out, err);
-    else if (index)
-        status = open_file(whole, out, err);
-    md_free(whole);
-    md_free(index);
+    const bool index = !md_dir_has(path, WHOLE) && md_dir_has(path, INDEX);
+    char *file = md_path_join(path, index ? INDEX : WHOLE, err);
+    if (!file) return MDLM_RUNTIME;
+    mdlm_status status = index ? open_index(path, file, out, err) : open_file(file, out, err);
+    md_free(file);
     return status;
 }

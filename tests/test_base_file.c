@@ -51,6 +51,7 @@ START_TEST(a_written_file_reads_back_and_leaves_no_temporary) {
     md_free(text);
     ck_assert_uint_eq(entries(dir), 1);
     ck_assert(md_file_exists(in_dir("x")) && !md_is_dir(in_dir("x")));
+    ck_assert(md_dir_has(dir, "x") && !md_dir_has(dir, "y") && !md_dir_has(in_dir("x"), "x"));
     int64_t bytes = 0;
     assert_ok(md_file_size(in_dir("x"), &bytes, &err));
     ck_assert_int_eq(bytes, 3);

@@ -203,6 +203,31 @@ START_TEST(integers_of_arrays_must_fit_32_bits) {
 }
 END_TEST
 
+START_TEST(floats_of_arrays_are_any_floats) {
+    gguf_bytes b = {0};
+    float *list = NULL;
+    size_t count = 0;
+    enter();
+    gguf_bytes_header(&b, 3, 0, 3);
+    gguf_bytes_array(&b, "scores", 6, 2);
+    gguf_bytes_put(&b, (const float[]){-1.5F, INFINITY}, 8);
+    gguf_bytes_array(&b, "none", 6, 0);
+    gguf_bytes_array(&b, "doubles", 12, 0);
+    gguf_bytes_save(&b, path);
+    md_gguf *f = open_file();
+    assert_ok(md_gguf_floats(f, "scores", &list, &count, &err));
+    ck_assert(count == 2 && list[0] == -1.5F && isinf(list[1]));
+    md_free(list);
+    assert_ok(md_gguf_floats(f, "none", &list, &count, &err));
+    ck_assert_uint_eq(count, 0);
+    md_free(list);
+    assert_fails(md_gguf_floats(f, "doubles", &list, &count, &err), MDLM_INPUT,
+                 "expected an array of f32, found an array of f64");
+    md_gguf_close(f);
+    leave();
+}
+END_TEST
+
 START_TEST(the_alignment_is_the_file_s_own) {
     gguf_bytes b = {0};
     enter();
@@ -254,6 +279,7 @@ static void add_reading(Suite *s) {
     suite_case(s, an_integer_beyond_63_bits_is_in_no_range);
     suite_case(s, numbers_must_be_finite_and_texts_text);
     suite_case(s, integers_of_arrays_must_fit_32_bits);
+    suite_case(s, floats_of_arrays_are_any_floats);
     suite_case(s, the_alignment_is_the_file_s_own);
     suite_case(s, the_padding_of_the_last_tensor_may_be_there);
     suite_case(s, a_file_is_known_by_its_magic);

@@ -46,6 +46,7 @@ START_TEST(the_bytes_written_are_those_of_the_format) {
     assert_ok(md_gguf_put_f32(w, "eps", 0.5F, &err));
     assert_ok(md_gguf_put_strings(w, "words", words, 3, &err));
     assert_ok(md_gguf_put_ints(w, "types", (const int32_t[]){1, -3}, 2, &err));
+    assert_ok(md_gguf_put_floats(w, "scores", (const float[]){0.25F}, 1, &err));
     assert_ok(md_gguf_start(w, path, &err));
     /* In pieces, as rows come. */
     assert_ok(md_gguf_append(w, (const md_real[]){1, 2, 3}, 3, &err));
@@ -55,7 +56,7 @@ START_TEST(the_bytes_written_are_those_of_the_format) {
     assert_ok(md_gguf_finish(w, &err));
     md_gguf_writer_free(w);
 
-    gguf_bytes_header(&b, 3, 2, 6);
+    gguf_bytes_header(&b, 3, 2, 7);
     gguf_bytes_text(&b, "name", "example");
     gguf_bytes_u32_key(&b, "layers", 7);
     gguf_bytes_flag(&b, "flag", 1);
@@ -63,6 +64,8 @@ START_TEST(the_bytes_written_are_those_of_the_format) {
     gguf_bytes_texts(&b, "words", texts, 3);
     gguf_bytes_array(&b, "types", 5, 2);
     gguf_bytes_put(&b, (const int32_t[]){1, -3}, 8);
+    gguf_bytes_array(&b, "scores", 6, 1);
+    gguf_bytes_put(&b, (const float[]){0.25F}, 4);
     gguf_bytes_tensor(&b, "a", (gguf_tensor){.type = 0, .rank = 2, .dim = {3, 2}, .offset = 0});
     gguf_bytes_tensor(&b, "b", (gguf_tensor){.type = 30, .rank = 1, .dim = {4}, .offset = 32});
     gguf_bytes_pad(&b);

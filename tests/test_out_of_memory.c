@@ -1,9 +1,4 @@
-/* tests/test_out_of_memory.c: every allocation of a constructor, and of a step, fails in turn.
- *
- * The linker puts the functions of this file in the place of the system's (tests/CMakeLists.txt),
- * for our own code alone, so that blocks can be counted: nothing may stay behind.
- */
-#include <errno.h>
+/* tests/test_out_of_memory.c: every allocation of a constructor, and of a step, fails in turn. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,66 +12,13 @@
 #include "model/image_model.h"
 #include "model/lora.h"
 #include "sampler/draw.h"
-#include "tensor/gguf.h"
 #include "tensor/ops_image.h"
 #include "tensor/optim.h"
+#include "tests/fail_in_turn.h"
 #include "tests/suite.h"
 #include "tokenizer/chat.h"
 #include "tokenizer/fitting.h"
 #include "train/text_task.h"
-
-int __real_posix_memalign(void **out, size_t alignment, size_t bytes);
-void *__real_malloc(size_t bytes);
-void *__real_realloc(void *old, size_t bytes);
-void __real_free(void *pointer);
-int __wrap_posix_memalign(void **out, size_t alignment, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_realloc(void *old, size_t bytes);
-void __wrap_free(void *pointer);
-
-static struct {
-    int left;      /* successes before the first failure; -1: nothing fails */
-    bool for_good; /* all fail after it */
-    bool failed;   /* it was reached */
-    int blocks;    /* held */
-} memory = {.left = -1};
-
-static bool fails(void) {
-    if (memory.left != 0) {
-        memory.left -= memory.left > 0;
-        return false;
-    }
-    memory.failed = true;
-    if (!memory.for_good) memory.left = -1;
-    return true;
-}
-
-int __wrap_posix_memalign(void **out, size_t alignment, size_t bytes) {
-    if (fails()) return ENOMEM;
-    int status = __real_posix_memalign(out, alignment, bytes);
-    memory.blocks += status == 0;
-    return status;
-}
-
-/* What compilers make of realloc(NULL, bytes). */
-void *__wrap_malloc(size_t bytes) {
-    if (fails()) return NULL;
-    void *block = __real_malloc(bytes);
-    memory.blocks += block != NULL;
-    return block;
-}
-
-void *__wrap_realloc(void *old, size_t bytes) {
-    if (fails()) return NULL;
-    void *block = __real_realloc(old, bytes);
-    memory.blocks += block && !old;
-    return block;
-}
-
-void __wrap_free(void *pointer) {
-    memory.blocks -= pointer != NULL;
-    __real_free(pointer);
-}
 
 /* --- what is tried --------------------------------------------------------------------------- */
 
@@ -113,9 +55,6 @@ static void teardown(void) {
     md_transformer_free(net);
     md_pool_free(pool);
 }
-
-/* Without assertions that hold: Check allocates memory for them. */
-typedef mdlm_status (*attempt)(mdlm_error *err);
 
 static mdlm_status make_pool(mdlm_error *err) {
     md_pool *made = md_pool_new(3, err);
@@ -473,52 +412,7 @@ static mdlm_status measure_clip(mdlm_error *err) {
     return status;
 }
 
-static char *gguf_path;
-
-/* Written and read back. */
-static mdlm_status write_and_read_gguf(mdlm_error *err) {
-    static const md_gguf_string words[] = {{"one", 3}, {"two", 3}};
-    md_gguf_string *list = NULL;
-    size_t count = 0;
-    md_gguf_writer *w = NULL;
-    md_gguf *file = NULL;
-    mdlm_status status;
-    MD_GOTO(done, status, md_gguf_writer_new(&w, err));
-    MD_GOTO(done, status, md_gguf_put_strings(w, "words", words, 2, err));
-    MD_GOTO(done, status, md_gguf_declare(w, "x", &md_storage_f32, 1, (int64_t[]){1}, err));
-    MD_GOTO(done, status, md_gguf_start(w, gguf_path, err));
-    MD_GOTO(done, status, md_gguf_append(w, (const md_real[]){1}, 1, err));
-    MD_GOTO(done, status, md_gguf_finish(w, err));
-    MD_GOTO(done, status, md_gguf_open(gguf_path, &file, err));
-    status = md_gguf_strings(file, "words", &list, &count, err);
-done:
-    md_free(list);
-    md_gguf_close(file);
-    md_gguf_writer_free(w);
-    return status;
-}
-
 /* --- the tests ------------------------------------------------------------------------------- */
-
-/* Until nothing fails any more, after at least `least` failures. */
-static void fail_in_turn(attempt try, int least) {
-    for (int i = 0, n = 0; i < 2; n++) {
-        mdlm_error err = {0};
-        const int before = memory.blocks;
-        memory.left = n, memory.for_good = i, memory.failed = false;
-        mdlm_status status = try(&err);
-        const int left = memory.blocks - before;
-        memory.left = -1;
-        ck_assert_msg(left == 0, "allocation %d fails: %d blocks are left", n, left);
-        ck_assert_int_eq(status, memory.failed ? MDLM_RUNTIME : MDLM_OK);
-        if (memory.failed) {
-            ck_assert_msg(strstr(err.message, "out of memory"), "'%s'", err.message);
-            continue;
-        }
-        ck_assert_int_ge(n, least);
-        i++, n = -1;
-    }
-}
 
 /* A tokenizer with a template, which is read, evaluated and turned into ids. */
 static mdlm_status ask_by_template(mdlm_error *err) {
@@ -609,16 +503,6 @@ START_TEST(a_question_by_a_chat_template_says_so_and_leaves_nothing) {
 }
 END_TEST
 
-START_TEST(a_gguf_file_says_so_and_leaves_nothing) {
-    mdlm_error err;
-    char *dir = suite_tmp_dir();
-    gguf_path = md_path_join(dir, "x.gguf", &err);
-    fail_in_turn(write_and_read_gguf, 15);
-    md_free(gguf_path);
-    suite_tmp_remove(dir);
-}
-END_TEST
-
 static void add_case(Suite *s, const char *name, const TTest *test) {
     TCase *tc = tcase_create(name);
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -639,6 +523,5 @@ int main(void) {
     add_case(s, "images", sets_of_images_say_so_and_leave_nothing);
     add_case(s, "clips", the_choice_of_a_clip_says_so_and_leaves_nothing);
     add_case(s, "templates", a_question_by_a_chat_template_says_so_and_leaves_nothing);
-    add_case(s, "gguf", a_gguf_file_says_so_and_leaves_nothing);
     return suite_run(s);
 }

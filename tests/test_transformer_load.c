@@ -187,8 +187,9 @@ START_TEST(packed_weights_take_what_their_numbers_take) {
         md_kernels k;
         assert_ok(md_kernels_init(&k, NULL, &err));
         assert_ok(md_kernels_set_dtype(&k, dtypes[i], &err));
-        const double share =
-            (double)md_transformer_packed_bytes(&config, &k) / (numbers * bytes[i]);
+        int64_t packed = 0;
+        assert_ok(md_transformer_packed_bytes(&config, &k, &packed, &err));
+        const double share = (double)packed / (numbers * bytes[i]);
         const bool exact = strcmp(k.name, "ref") != 0 && strcmp(k.name, "openblas") != 0;
         /* q8_0's scales are f32 here, which is 36 bytes a block in place of 34; the sets without
          * bf16 keep rounded numbers as f32. */
@@ -203,7 +204,8 @@ START_TEST(memory_that_will_not_do_is_said_before_anything_is_read) {
     machine m = machine_new("f32", 1);
     enter(false, MD_ST_F32);
     const md_model_config config = small_config(false);
-    const int64_t needed = md_transformer_packed_bytes(&config, &m.kernels);
+    int64_t needed = 0;
+    assert_ok(md_transformer_packed_bytes(&config, &m.kernels, &needed, &err));
     md_transformer_packing how = {.kernels = &m.kernels, .memory = needed - 1};
     assert_fails(md_transformer_load_packed(folder, NULL, &how, &net, &err), MDLM_RUNTIME,
                  "GiB are available (by dtype: f32 0.0 GiB, bf16 0.0 GiB, q8_0 0.0 GiB)");

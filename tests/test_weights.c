@@ -71,6 +71,7 @@ static void refuse_index(const char *text, const char *message) {
 START_TEST(a_folder_of_shards_is_one_source) {
     enter();
     put_index("{\"metadata\": {\"total_size\": 48}, \"weight_map\": {" MAP_B ", " MAP_A "}}");
+    ck_assert(md_weights_in(folder));
     md_weights *w = open_folder();
     ck_assert_int_eq(md_weights_count(w), 2);
     ck_assert_int_eq(md_weights_files(w), 2);
@@ -248,6 +249,14 @@ START_TEST(a_tensor_in_two_files_is_refused) {
 }
 END_TEST
 
+START_TEST(a_folder_without_weights_says_what_it_lacks) {
+    enter();
+    ck_assert(!md_weights_in(folder)); /* shards without an index are nothing */
+    assert_refused("model.safetensors'");
+    leave();
+}
+END_TEST
+
 START_TEST(a_damaged_shard_is_named) {
     enter();
     assert_ok(md_file_write_quickly(in_folder("two.safetensors"), "short", 5, &err));
@@ -271,6 +280,7 @@ int main(void) {
     suite_case(s, index_and_files_have_the_same_tensors);
     suite_case(s, a_tensor_in_another_file_than_the_index_says_is_refused);
     suite_case(s, a_tensor_in_two_files_is_refused);
+    suite_case(s, a_folder_without_weights_says_what_it_lacks);
     suite_case(s, a_damaged_shard_is_named);
     return suite_run(s);
 }
