@@ -5,6 +5,8 @@
 
 #include "base/memory.h"
 
+enum { POSITIONS = 8192 }; /* whose angles are made at first: Dream could take 131072 */
+
 typedef struct builder {
     md_transformer *net;
     mdlm_error *err;
@@ -129,8 +131,9 @@ mdlm_status md_transformer_declare(const md_model_config *config, md_transformer
     builder b = {.net = net, .err = err};
     build(&b);
     if (b.failed) goto done;
+    const int positions = config->seq_len < POSITIONS ? config->seq_len : POSITIONS;
     MD_GOTO(done, status,
-            md_rope_table_init(&net->rope, config->seq_len, config->dim / config->heads,
+            md_rope_table_init(&net->rope, positions, config->dim / config->heads,
                                config->rope_theta, err));
     *out = net;
     net = NULL;

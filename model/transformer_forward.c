@@ -226,10 +226,11 @@ static md_tensor *hidden_of(md_transformer *net, md_tape *tape, const int32_t *i
     return final_norm(net, tape, x, pass.condition);
 }
 
-/* Positions up to T, where the network takes more than it was trained on; false on failure. */
+/* Angles up to T; beyond its trained length a network that sees all has none. False on failure. */
 static bool reach(md_transformer *net, md_tape *tape, int T) {
     mdlm_error err;
-    if (net->config.sight == MD_SEES_ALL || T <= net->rope.positions) return true;
+    const bool bounded = net->config.sight == MD_SEES_ALL;
+    if (T <= net->rope.positions || (bounded && T > net->config.seq_len)) return true;
     if (md_rope_table_reserve(&net->rope, T, &err) == MDLM_OK) return true;
     md_tape_fail(tape, err.status, "%s", err.message);
     return false;

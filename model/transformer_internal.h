@@ -23,8 +23,8 @@ struct md_transformer {
     md_tensor *head_bias;                            /* NULL: none */
     md_linear_layer sigma_in, sigma_out, modulation; /* MDLM's: noise level to condition; the final
                                                          norm's shift and scale */
-    md_rope_table rope;  /* longer than seq_len once a longer canvas was seen */
-    const md_lora *lora; /* NULL: none */
+    md_rope_table rope;                              /* made longer as canvases ask for it */
+    const md_lora *lora;                             /* NULL: none */
     void *
         *packed; /* [md_params_count] weights for inference, see md_transformer_pack; NULL: none */
     /* Where matrices have no values: the files that the network is from, which keep the embedding.

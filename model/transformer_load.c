@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "model/gguf.h"
+#include "model/kind_weights.h"
 #include "model/lora.h"
 #include "model/transformer_internal.h"
 
@@ -20,7 +21,7 @@ static mdlm_status open_plain(const char *shape, const char *weights, md_loading
     MD_TRY(md_model_config_load(shape, &config, err));
     MD_TRY(md_transformer_declare(&config, &l->net, err));
     if (md_gguf_is(weights)) return md_gguf_model_open(weights, &config, &l->files, err);
-    return md_weights_open(weights, &l->files, err);
+    return md_kind_weights_open(weights, &config, &l->files, err);
 }
 
 /* The base's weights and the folder's adapters. What a position sees may have changed with them, so

@@ -46,6 +46,7 @@ static void measure(md_weight *t) {
         *(i + 1 < t->rank ? &t->rows : &t->cols) *= t->dim[i];
     MD_BUG_IF(t->cols % t->type->block != 0);
     MD_BUG_IF(t->interleaved_heads && t->rows % (2 * t->interleaved_heads) != 0);
+    MD_BUG_IF(t->step && (t->run < 1 || t->run > t->step || t->interleaved_heads));
     t->row_bytes = (size_t)(t->cols / t->type->block) * t->type->bytes;
 }
 
@@ -129,6 +130,7 @@ size_t md_weight_bytes(const md_weight *w) {
 
 /* Where row r lies. */
 static int64_t place_of(const md_weight *w, int64_t r) {
+    if (w->step > 0) return r / w->run * w->step + r % w->run;
     if (w->interleaved_heads == 0) return r;
     const int64_t head = w->rows / w->interleaved_heads, half = head / 2, i = r % head;
     return r - i + i % half * 2 + i / half;
@@ -140,7 +142,7 @@ static const char *row_at(const md_weight *w, int64_t place) {
 
 void md_weight_read(const md_weight *w, int64_t first, int64_t n, md_real *out) {
     MD_BUG_IF(!w->type->read || first < 0 || n < 0 || n > w->rows - first);
-    if (w->interleaved_heads == 0) {
+    if (w->interleaved_heads == 0 && w->step == 0) {
         if (n > 0) w->type->read(row_at(w, first), n * w->cols, out);
         return;
     }
@@ -150,7 +152,10 @@ void md_weight_read(const md_weight *w, int64_t first, int64_t n, md_real *out) 
 
 void md_weight_forget(const md_weight *w, int64_t first, int64_t n) {
     MD_BUG_IF(first < 0 || n < 0 || n > w->rows - first);
-    md_map_forget(row_at(w, first), (size_t)n * w->row_bytes);
+    if (n == 0) return;
+    const int64_t from = w->step > 0 ? place_of(w, first) : first;
+    const int64_t to = w->step > 0 ? place_of(w, first + n - 1) + 1 : first + n;
+    md_map_forget(row_at(w, from), (size_t)(to - from) * w->row_bytes);
 }
 
 mdlm_status md_weight_check(const md_weight *w, const md_tensor *tensor, mdlm_error *err) {
@@ -158,6 +163,12 @@ mdlm_status md_weight_check(const md_weight *w, const md_tensor *tensor, mdlm_er
     if (w->type->read) return MDLM_OK;
     return md_fail(err, MDLM_INPUT, "'%s': expected a float dtype, found %s, in tensor '%s'",
                    w->file, w->type->name, w->name);
+}
+
+static bool is_angles(const char *name) {
+    static const char tail[] = "rotary_emb.inv_freq";
+    const size_t n = strlen(name), size = sizeof tail - 1;
+    return n > size && name[n - size - 1] == '.' && !strcmp(name + n - size, tail);
 }
 
 mdlm_status md_weights_match(const md_weights *w, const md_params *params, const char *prefix,
@@ -178,7 +189,7 @@ mdlm_status md_weights_match(const md_weights *w, const md_params *params, const
         wanted[found[i] - w->list] = true;
     }
     for (int i = 0; i < w->count; i++) {
-        if (wanted[i]) continue;
+        if (wanted[i] || is_angles(w->list[i].name)) continue;
         MD_GOTO(done, status,
                 md_fail(err, MDLM_INPUT, "'%s' has a tensor that the model does not: '%s'",
                         w->list[i].file, w->list[i].name));

@@ -38,6 +38,9 @@ typedef struct md_weight {
     /* 0: rows lie in order. H > 0: in each of H heads, of n rows, row i and row i + n / 2 lie side
      * by side, as 2 i and 2 i + 1 (GGUF's llada does that to the projections that are rotated). */
     int interleaved_heads;
+    /* step > 0: rows lie in runs of `run`, from the beginning of one to the next `step` rows (a
+     * part of a matrix that holds several). Not with interleaved heads. */
+    int64_t run, step;
     /* Set by md_weights_new: as a matrix, of the product of all dimensions but the last rows; a
      * scalar is one row of one. */
     int64_t rows, cols;
@@ -82,7 +85,9 @@ void md_weight_forget(const md_weight *w, int64_t first, int64_t n);
 mdlm_status md_weight_check(const md_weight *w, const md_tensor *tensor, mdlm_error *err);
 
 /* The tensor of each parameter, found [md_params_count], under its name behind `prefix` (may be
- * ""). MDLM_INPUT when one is missing, does not fit its parameter, or is no parameter's. */
+ * ""). MDLM_INPUT when one is missing, does not fit its parameter, or is no parameter's, unless it
+ * is "NAME.rotary_emb.inv_freq": the angles of positions, which some files have and nobody reads.
+ */
 mdlm_status md_weights_match(const md_weights *weights, const md_params *params, const char *prefix,
                              const md_weight **found, mdlm_error *err);
 

@@ -71,9 +71,9 @@ static void golden_close(const golden *g, const char *key, const md_real *found,
 }
 
 /* Losses and norms of gradients in ten steps of AdamW. */
-static void golden_curve(golden *g, md_params *params,
-                         md_tensor *(*loss_of)(void *context, uint32_t step), void *context,
-                         double tolerance) {
+static inline void golden_curve(golden *g, md_params *params,
+                                md_tensor *(*loss_of)(void *context, uint32_t step), void *context,
+                                double tolerance) {
     mdlm_error err = {0};
     md_optimizer_options options = md_optimizer_defaults();
     md_optimizer *optimizer = md_optimizer_new(params, &g->kernels, &options, &err);

@@ -19,6 +19,7 @@ typedef struct variant {
     double dropout;
     md_sight sight; /* by blocks: the network of pairs */
     bool checkpoint;
+    bool qkv_bias, shifted;
 } variant;
 
 static const variant variants[] = {
@@ -29,6 +30,9 @@ static const variant variants[] = {
     {"noisy and clean blocks", .heads = 6, .kv_heads = 2, .sight = MD_SEES_BLOCKS},
     {"noisy and clean blocks, checkpoints", .heads = 3, .kv_heads = 1, .tied = true, .dropout = 0.1,
      .sight = MD_SEES_BLOCKS, .checkpoint = true},
+    {"biases, shifted", .heads = 6, .kv_heads = 2, .qkv_bias = true, .shifted = true},
+    {"biases, shifted, tied, checkpoints", .heads = 2, .kv_heads = 1, .tied = true, .dropout = 0.1,
+     .checkpoint = true, .qkv_bias = true, .shifted = true},
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
@@ -55,7 +59,9 @@ static void fixture_init(fixture *f, const variant *v) {
                               .tied = v->tied,
                               .mask_id = MASK,
                               .sight = v->sight,
-                              .block_length = 2};
+                              .block_length = 2,
+                              .qkv_bias = v->qkv_bias,
+                              .shifted = v->shifted};
     assert_ok(md_kernels_init(&f->kernels, NULL, &err));
     f->pool = md_pool_new(1, &err);
     f->tape = md_tape_new(f->pool, &f->kernels, &err);
