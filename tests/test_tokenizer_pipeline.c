@@ -145,6 +145,24 @@ START_TEST(pipelines_with_faults_are_refused) {
 }
 END_TEST
 
+/* The letter \u00e9 stands for a byte, but \u00e9\u4f60 is no spelling of bytes: it stands for
+ * itself. */
+START_TEST(merges_that_would_lose_bytes_are_refused) {
+    static const char *const changes[][2] = {{"model.vocab.\u4f60", "268"},
+                                             {"model.vocab.\u00e9\u4f60", "269"},
+                                             {"model.merges", "[[\"\u00e9\", \"\u4f60\"]]"}};
+    mdlm_error err = {0};
+    char *dir = bpe_folder();
+    md_tokenizer *tok = NULL;
+    put_all(dir, changes, 2);
+    assert_ok(md_tokenizer_load(dir, &tok, &err)); /* no text gives such a token */
+    md_tokenizer_free(tok);
+    put_all(dir, changes + 2, 1);
+    check_refused(dir, "merge 0, '\u00e9\u4f60', has not the bytes of its parts");
+    suite_tmp_remove(dir);
+}
+END_TEST
+
 /* The folder's vocabulary as two files and nothing else but a class. */
 static char *parts_folder(const char *config) {
     char *dir = bpe_folder();
@@ -234,6 +252,7 @@ int main(void) {
     suite_case(s, normalised_added_tokens_are_looked_for_in_normalised_text);
     suite_case(s, pre_tokenizers_and_merge_settings_survive_saving);
     suite_case(s, pipelines_with_faults_are_refused);
+    suite_case(s, merges_that_would_lose_bytes_are_refused);
     suite_case(s, vocab_json_and_merges_txt_are_read_by_their_class);
     suite_case(s, vocabularies_in_parts_with_faults_are_refused);
     suite_case(s, a_models_ids_have_their_roles_where_the_files_are_silent);
