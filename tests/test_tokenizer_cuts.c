@@ -78,7 +78,7 @@ static void random_text(uint64_t seed, size_t round, bool broken, md_buffer *tex
     md_buffer_clear(text);
     for (size_t i = 0; i < BITS_EACH; i++) {
         int which = draw(seed, round * BITS_EACH + i, broken ? BITS + 3 : BITS);
-        const char *bit = which < BITS ? bits[which] : "\xff";
+        const char *bit = which < BITS ? bits[which] : which == BITS ? "\xff" : "\xe4";
         assert_ok(md_buffer_append(text, bit, *bit ? strlen(bit) : 1, &err));
     }
 }

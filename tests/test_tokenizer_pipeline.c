@@ -37,13 +37,15 @@ START_TEST(added_tokens_that_are_not_special_come_out_of_text) {
          "{\"id\":269,\"content\":\"<t>!\",\"special\":false},"
          "{\"id\":270,\"content\":\"<w>\",\"special\":false,\"lstrip\":true,\"rstrip\":true},"
          "{\"id\":271,\"content\":\"owe\",\"special\":false,\"single_word\":true},"
-         "{\"id\":272,\"content\":\" z\",\"special\":false}]"}};
+         "{\"id\":272,\"content\":\" z\",\"special\":false},"
+         "{\"id\":273,\"content\":\"we\",\"special\":false}]"}};
     char *dir = bpe_folder();
     put_all(dir, changes, 1);
     CHECK_ENCODES(dir, "low<t>low", 257, 268, 257);
     CHECK_ENCODES(dir, "<t>!<t>", 269, 268); /* the longest */
     CHECK_ENCODES(dir, "low \t<w>\n\u3000low", 257, 270, 257);
-    CHECK_ENCODES(dir, "<w> z", 270, 272); /* in the white space that was taken */
+    CHECK_ENCODES(dir, "<w>  z", 270, 272); /* in the white space that was taken */
+    CHECK_ENCODES(dir, "we", 273);          /* but not in an "owe" that is no word */
     CHECK_ENCODES(dir, "owe,owe owel\u00e9owe", 271, ',', 271, ' ', 'o', 'w', 'e', 'l', 0xc3, 0xa9,
                   'o', 'w', 'e');
     CHECK_ENCODES(dir, "<|mask|>", '<', '|', 'm', 'a', 's', 'k', '|', '>');
