@@ -23,7 +23,7 @@ for file in config.json model.safetensors run.json metrics.jsonl loss.svg sample
 done
 check "the grid is a PNG" sh -c "head -c 4 $run/samples/step-30.png | grep -q PNG"
 check "it learns" awk "BEGIN { exit !($(last val_loss $run/metrics.jsonl) < \
-  0.9 * $(first train_loss $run/metrics.jsonl)) }"
+  0.7 * $(first train_loss $run/metrics.jsonl)) }"
 check "classes have their names" grep -q '"circle"' $run/config.json
 ls -A .tmp | grep -q . && fail "temporary files stay behind: $(ls -A .tmp)"
 
