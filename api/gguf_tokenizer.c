@@ -193,6 +193,8 @@ static mdlm_status put_arrays(md_gguf_writer *w, const md_tokenizer_arrays *a, m
     MD_TRY(put_id(w, KEY("padding_token_id"), a->roles.padding, err));
     MD_TRY(put_id(w, KEY("mask_token_id"), a->roles.mask, err));
     MD_TRY(md_gguf_put_flag(w, KEY("add_bos_token"), false, err));
+    /* Which llama.cpp does before a text in vocabularies with scores, unless it is told not to. */
+    if (a->scores) MD_TRY(md_gguf_put_flag(w, KEY("add_space_prefix"), false, err));
     if (!a->chat_template) return MDLM_OK;
     return md_gguf_put_text(w, TEMPLATE_KEY, a->chat_template, err);
 }

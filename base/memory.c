@@ -9,6 +9,7 @@
 
 /* Blocks of this size are mappings of their own, never memory that was in use before. */
 static const size_t LARGE = (size_t)64 << 20;
+static const size_t HUGE_PAGE = (size_t)2 << 20; /* x86-64's; elsewhere an alignment that does */
 
 bool md_size_add(size_t a, size_t b, size_t *out) {
     if (b > SIZE_MAX - a) return false;
@@ -61,14 +62,30 @@ static void clear(char *block, size_t bytes) {
     memset(block, 0, bytes);
 }
 
+static void *take(size_t bytes, size_t alignment, mdlm_error *err) {
+    void *pointer = NULL;
+    if (posix_memalign(&pointer, alignment, bytes) == 0) return pointer;
+    md_fail(err, MDLM_RUNTIME, "out of memory: cannot allocate %zu bytes", bytes);
+    return NULL;
+}
+
 void *md_alloc(size_t count, size_t size, mdlm_error *err) {
     size_t bytes;
     if (!request(count, size, &bytes, err)) return NULL;
-    void *pointer = NULL;
-    if (posix_memalign(&pointer, MD_ALIGNMENT, bytes) != 0) {
-        md_fail(err, MDLM_RUNTIME, "out of memory: cannot allocate %zu bytes", bytes);
-        return NULL;
-    }
+    void *pointer = take(bytes, MD_ALIGNMENT, err);
+    if (pointer) clear(pointer, bytes);
+    return pointer;
+}
+
+void *md_alloc_whole(size_t count, size_t size, mdlm_error *err) {
+    size_t bytes;
+    if (!request(count, size, &bytes, err)) return NULL;
+    const bool huge = bytes >= HUGE_PAGE;
+    void *pointer = take(bytes, huge ? HUGE_PAGE : MD_ALIGNMENT, err);
+    if (!pointer) return NULL;
+#ifdef __linux__
+    if (huge) (void)madvise(pointer, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#endif
     clear(pointer, bytes);
     return pointer;
 }

@@ -21,6 +21,10 @@ bool md_size_align(size_t a, size_t alignment, size_t *out);
  * product wraps. A count of 0 gives a valid pointer. Caller frees with md_free. */
 void *md_alloc(size_t count, size_t size, mdlm_error *err);
 
+/* The same for a block that is used as a whole and for long, such as weights: in pages as large as
+ * the system has, which are sooner there and sooner found. */
+void *md_alloc_whole(size_t count, size_t size, mdlm_error *err);
+
 /* Grows or shrinks an array; new items are not zeroed; old memory stays valid on failure. Accepts
  * NULL. The alignment is malloc's. Use only with pointers from md_realloc (or NULL), and free
  * with md_free. */

@@ -16,10 +16,10 @@ enum {
     ROOM = 1 << 18, /* numbers in memory at once, or one row */
 };
 
-/* Taken over byte for byte; the first must be there. */
-static const char *const tokenizer_files[] = {"tokenizer.json",          "tokenizer_config.json",
-                                              "special_tokens_map.json", "added_tokens.json",
-                                              "chat_template.jinja",     NULL};
+/* Taken over byte for byte, those that are there. */
+static const char *const tokenizer_files[] = {
+    "tokenizer.json",          "vocab.json",        "merges.txt",          "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", NULL};
 
 static mdlm_status copy_file(const char *from, const char *to, mdlm_error *err) {
     char *bytes = NULL;
@@ -34,29 +34,30 @@ static mdlm_status copy_tokenizer(const char *home, const char *folder, mdlm_err
     mdlm_status status = MDLM_OK;
     for (const char *const *name = tokenizer_files; status == MDLM_OK && *name; name++) {
         char *from = md_path_join(home, *name, err), *to = md_path_join(folder, *name, err);
-        bool wanted = name == tokenizer_files || (from && md_file_exists(from));
         if (!from || !to) status = MDLM_RUNTIME;
-        if (status == MDLM_OK && wanted) status = copy_file(from, to, err);
+        if (status == MDLM_OK && md_file_exists(from)) status = copy_file(from, to, err);
         md_free(from);
         md_free(to);
     }
     return status;
 }
 
-/* The one in a GGUF file becomes files. */
+/* One in a GGUF file becomes files. That it can be read, and fits the model, is known before the
+ * weights are copied. */
 static mdlm_status write_tokenizer(const md_conversion *c, const char *folder, mdlm_error *err) {
+    const md_model_config *config = md_model_stream_config(c->model);
+    md_tokenizer *tok = NULL;
+    char *home = NULL;
     mdlm_status status;
+    MD_TRY(md_model_tokenizer(c->in, config, &tok, err));
     if (md_gguf_is(c->in)) {
-        md_tokenizer *tok = NULL;
-        MD_TRY(md_model_tokenizer(c->in, md_model_stream_config(c->model), &tok, err));
-        status = md_tokenizer_save(tok, folder, md_model_stream_config(c->model)->seq_len, err);
-        md_tokenizer_free(tok);
+        status = md_tokenizer_save(tok, folder, config->seq_len, err);
     } else {
-        char *home = NULL;
-        MD_TRY(md_lora_home(c->in, *tokenizer_files, &home, err));
-        status = copy_tokenizer(home, folder, err);
-        md_free(home);
+        status = md_lora_home(c->in, *tokenizer_files, &home, err);
+        if (status == MDLM_OK) status = copy_tokenizer(home, folder, err);
     }
+    md_tokenizer_free(tok);
+    md_free(home);
     return status;
 }
 

@@ -13,7 +13,6 @@ enum { ROW = 1 + MD_TIMES_PAST };
 static const char key[] = "losses_by_level";
 static const double even = .001; /* share of probability that is spread evenly */
 static const double logit_mean = .8, logit_deviation = .8;
-static const double spread = .1; /* share of logit-normal draws that is uniform */
 
 /* --- probabilities --------------------------------------------------------------------------- */
 
@@ -26,7 +25,7 @@ static void fill_uniform(md_times *t) {
 static void fill_logit_normal(md_times *t, const double *lambda) {
     for (int i = 0; i < t->T; i++) {
         double z = (-lambda[i] / 2 - logit_mean) / logit_deviation;
-        t->sum[i] = (1 - spread) * erfc(-z * M_SQRT1_2) / 2 + spread * (i + 1.0) / t->T;
+        t->sum[i] = erfc(-z * M_SQRT1_2) / 2;
     }
     t->sum[t->T - 1] = 1;
 }

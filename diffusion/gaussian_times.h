@@ -19,9 +19,7 @@
  *                  uniform draws. For the loss vlb, whose size varies much over levels
  *     logit-normal ln(noise/signal) ~ N(.8, .8^2), of the levels where they lie at first: arXiv
  *                  2511.13720 has it for flows, and it serves chains as well: most draws are where
- *                  an image takes shape. A tenth is uniform: samplers with fresh noise, whose errors add
- *                  up, are lost at levels that are hardly ever trained. weight 1: another objective,
- *                  not a better estimate
+ *                  an image takes shape. weight 1: another objective, not a better estimate
  */
 #ifndef MD_DIFFUSION_GAUSSIAN_TIMES_H
 #define MD_DIFFUSION_GAUSSIAN_TIMES_H

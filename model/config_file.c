@@ -176,12 +176,12 @@ static bool add_key(cJSON *root, const md_config_key *key, const md_model_config
                     const md_model_config *start) {
     const void *field = (const char *)c + key->field;
     const void *usual = (const char *)start + key->field;
-    const int size = *(const int *)field;
     switch (key->kind) {
     case MD_KEY_SIZE:
-        if (key->optional && size == *(const int *)usual) return true;
-        return cJSON_AddNumberToObject(root, key->name, size) != NULL;
-    case MD_KEY_SCORED: return cJSON_AddNumberToObject(root, key->name, size - c->unscored) != NULL;
+        if (key->optional && *(const int *)field == *(const int *)usual) return true;
+        return cJSON_AddNumberToObject(root, key->name, *(const int *)field) != NULL;
+    case MD_KEY_SCORED:
+        return cJSON_AddNumberToObject(root, key->name, *(const int *)field - c->unscored) != NULL;
     case MD_KEY_NUMBER:
         return cJSON_AddNumberToObject(root, key->name, *(const double *)field) != NULL;
     case MD_KEY_FLAG:

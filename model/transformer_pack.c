@@ -89,7 +89,7 @@ static mdlm_status pack_product(packing *p, md_transformer *net, product which, 
                                 mdlm_error *err) {
     md_tensor *w = which.w;
     const size_t panels = (size_t)panels_in(p->k, w->dim[0]);
-    p->to = md_alloc(panels, p->k->panel_bytes((int)w->dim[1]), err);
+    p->to = md_alloc_whole(panels, p->k->panel_bytes((int)w->dim[1]), err);
     if (!p->to) return MDLM_RUNTIME;
     net->packed[which.first] = p->to;
     p->w = w;
@@ -142,8 +142,8 @@ static double gigabytes(int64_t bytes) {
 }
 
 /* Also of other dtypes: one of them may fit. */
-static mdlm_status check_memory(const md_transformer *net, const md_transformer_packing *how,
-                                mdlm_error *err) {
+static mdlm_status check_memory(const md_transformer *net, const char *path,
+                                const md_transformer_packing *how, mdlm_error *err) {
     static const char *const dtypes[] = {"f32", "bf16", "q8_0"};
     const int64_t available = how->memory > 0 ? how->memory : md_memory_available();
     const int64_t needed = packed_bytes(net, how->kernels);
@@ -158,8 +158,9 @@ static mdlm_status check_memory(const md_transformer *net, const md_transformer_
                                  dtypes[i], gigabytes(packed_bytes(net, &k)));
     }
     return md_fail(err, MDLM_RUNTIME,
-                   "the weights need %.1f GiB of memory, %.1f GiB are available (by dtype: %s)",
-                   gigabytes(needed), gigabytes(available), each);
+                   "'%s': its weights need %.1f GiB of memory, %.1f GiB are available (by dtype: "
+                   "%s)",
+                   path, gigabytes(needed), gigabytes(available), each);
 }
 
 static void read_vectors(md_transformer *net, const md_weight *const *found) {
@@ -222,7 +223,7 @@ mdlm_status md_transformer_pack_files(md_transformer *net, md_weights *files, co
     p.found = md_alloc((size_t)md_params_count(net->params), sizeof *p.found, err);
     if (!p.found) return MDLM_RUNTIME;
     MD_GOTO(done, status, md_weights_match(files, net->params, "", p.found, err));
-    MD_GOTO(done, status, check_memory(net, how, err));
+    MD_GOTO(done, status, check_memory(net, md_weights_path(files), how, err));
     MD_GOTO(done, status, md_params_seal_vectors(net->params, err));
     MD_GOTO(done, status, begin(net, err));
     if (!(p.rooms = rooms_new(net, p.k, threads, err))) {

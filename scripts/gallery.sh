@@ -135,6 +135,10 @@ figures larger-ddpm "$mdlm" image-eval --run shapes-larger --num-samples "$(imag
 
 draw digits --run digits-model -n 100 --columns 10
 draw shapes --run shapes-model -n 64 --zoom 2
+draw guided --run shapes-model -n 64 --zoom 2 --guidance-scale 2
+rm -rf film && "$mdlm" image-generate --run shapes-model -n 4 --sampler dpm++ --steps 10 \
+  --guidance-scale 2 --frames film --quiet
+cp film/strip.png "$page/gallery/strip.png"
 for scale in 1 2 4; do
   row="-n 8 --columns 8 --zoom 2 --sampler ddim --steps 50"
   # shellcheck disable=SC2086

@@ -1,8 +1,11 @@
 /* tests/test_base_memory.c: errors, allocation, the arena and the buffer. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/buffer.h"
@@ -97,6 +100,38 @@ START_TEST(an_allocation_is_zeroed_and_aligned) {
 END_TEST
 
 /* Peak memory also counts what the allocator and a sanitizer's shadow take: an eighth. */
+START_TEST(a_block_of_large_pages_is_zeroed_and_whole) {
+    mdlm_error err = {0};
+    static const size_t sizes[] = {0, 100, (2 << 20) - 1, 2 << 20, (5 << 20) + 77, 70 << 20};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        unsigned char *block = md_alloc_whole(sizes[i], 1, &err);
+        ck_assert_ptr_nonnull(block);
+        ck_assert_uint_eq((uintptr_t)block % MD_ALIGNMENT, 0);
+        for (size_t j = 0; j < sizes[i]; j += 61) ck_assert(block[j] == 0);
+        if (sizes[i] > 0) ck_assert(block[sizes[i] - 1] == 0);
+        md_free(block);
+    }
+    ck_assert_ptr_null(md_alloc_whole(SIZE_MAX / 2, 4, &err));
+    ck_assert_int_eq(err.status, MDLM_RUNTIME);
+}
+END_TEST
+
+START_TEST(available_memory_is_bounded_by_the_address_space) {
+    static const int64_t room = 1 << 30;
+    ck_assert_int_gt(md_memory_available(), 1 << 20);
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file) return;
+    ck_assert_int_eq(fscanf(file, "%ld", &pages), 1);
+    fclose(file);
+    const rlim_t most = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + (rlim_t)room;
+    const struct rlimit limit = {.rlim_cur = most, .rlim_max = most};
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    ck_assert_int_le(md_memory_available(),
+                     room + (16 << 20)); /* the file's buffer is free again */
+}
+END_TEST
+
 START_TEST(a_large_block_takes_memory_only_where_it_is_touched) {
     mdlm_error err = {0};
     const size_t bytes = (size_t)256 << 20;
@@ -285,6 +320,8 @@ int main(void) {
     suite_case(s, try_returns_the_first_failure);
     suite_case(s, size_arithmetic_refuses_to_wrap);
     suite_case(s, an_allocation_is_zeroed_and_aligned);
+    suite_case(s, a_block_of_large_pages_is_zeroed_and_whole);
+    suite_case(s, available_memory_is_bounded_by_the_address_space);
     suite_case(s, a_large_block_takes_memory_only_where_it_is_touched);
     suite_case(s, an_impossible_allocation_fails_with_an_error);
     suite_case(s, a_grown_array_keeps_its_items);

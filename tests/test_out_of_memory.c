@@ -16,6 +16,7 @@
 #include "tensor/optim.h"
 #include "tests/fail_in_turn.h"
 #include "tests/suite.h"
+#include "tokenizer/arrays.h"
 #include "tokenizer/chat.h"
 #include "tokenizer/fitting.h"
 #include "train/text_task.h"
@@ -434,6 +435,32 @@ done:
     return status;
 }
 
+/* A tokenizer of other people: merges, an added token, two cuts; it encodes, and is written. */
+static mdlm_status use_arrays(mdlm_error *err) {
+    static const md_text tokens[] = {{"a", 1},   {"b", 1},     {"1", 1},     {"ab", 2},
+                                     {"<t>", 3}, {"<eos>", 5}, {"<mask>", 6}};
+    static const int32_t types[] = {1, 1, 1, 1, MD_TYPE_USER, MD_TYPE_CONTROL, MD_TYPE_CONTROL};
+    static const md_text merge = {"a b", 3};
+    md_tokenizer_arrays in = {.name = "x", .model = "gpt2", .pre = "starcoder", .bos = 5}, out;
+    in.tokens = tokens, in.types = types, in.count = 7;
+    in.merges = &merge, in.merge_count = 1;
+    in.roles = (md_token_roles){.mask = 6, .end_of_text = 5, .padding = -1};
+    md_tokenizer *tok = NULL;
+    md_ids found = {0};
+    md_arena *arena = md_arena_new(err);
+    mdlm_status status = arena ? MDLM_OK : MDLM_RUNTIME;
+    if (status != MDLM_OK) return status;
+    MD_GOTO(done, status, md_tokenizer_from_arrays(&in, &tok, err));
+    MD_GOTO(done, status, md_tokenizer_encode(tok, "ab1<t>aab", 9, &found, err));
+    if (found.count != 5) ck_abort_msg("%zu ids", found.count);
+    status = md_tokenizer_to_arrays(tok, 8, arena, &out, err);
+done:
+    md_ids_release(&found);
+    md_tokenizer_free(tok);
+    md_arena_free(arena);
+    return status;
+}
+
 START_TEST(constructors_say_so_and_leave_nothing) {
     fail_in_turn(make_pool, 2);
     fail_in_turn(make_tape, 3);
@@ -503,6 +530,11 @@ START_TEST(a_question_by_a_chat_template_says_so_and_leaves_nothing) {
 }
 END_TEST
 
+START_TEST(a_tokenizer_of_arrays_says_so_and_leaves_nothing) {
+    fail_in_turn(use_arrays, 20);
+}
+END_TEST
+
 static void add_case(Suite *s, const char *name, const TTest *test) {
     TCase *tc = tcase_create(name);
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -523,5 +555,6 @@ int main(void) {
     add_case(s, "images", sets_of_images_say_so_and_leave_nothing);
     add_case(s, "clips", the_choice_of_a_clip_says_so_and_leaves_nothing);
     add_case(s, "templates", a_question_by_a_chat_template_says_so_and_leaves_nothing);
+    add_case(s, "tokenizers", a_tokenizer_of_arrays_says_so_and_leaves_nothing);
     return suite_run(s);
 }

@@ -77,9 +77,8 @@ static bool space_at(const char *text, size_t size, size_t at) {
     return md_class_of(char_at(text, size, at)) == MD_CLASS_SPACE;
 }
 
-bool md_added_find(const md_added_set *set, const char *text, size_t size, size_t from,
-                   md_added_match *out) {
-    for (size_t at = from, end = 0; at < size; at++) {
+bool md_added_find(const md_added_set *set, const char *text, size_t size, md_added_match *m) {
+    for (size_t at = m->next, end = 0; at < size; at++) {
         if (!set->first[(unsigned char)text[at]]) continue;
         const md_added *token = longest(set, text, size, at, &end);
         if (!token) continue;
@@ -87,14 +86,15 @@ bool md_added_find(const md_added_set *set, const char *text, size_t size, size_
             at = end - 1;
             continue;
         }
-        *out = (md_added_match){.id = token->id, .start = at, .end = end};
-        while (token->lstrip && out->start > from) {
-            size_t before = char_before(text, from, out->start);
-            if (!space_at(text, out->start, before)) break;
-            out->start = before;
+        size_t last = m->end;
+        *m = (md_added_match){.id = token->id, .text = last, .start = at, .end = end, .next = end};
+        while (token->lstrip && m->start > last) {
+            size_t before = char_before(text, last, m->start);
+            if (!space_at(text, m->start, before)) break;
+            m->start = before;
         }
-        while (token->rstrip && out->end < size && space_at(text, size, out->end)) {
-            md_utf8_next(text, size, &out->end);
+        while (token->rstrip && m->end < size && space_at(text, size, m->end)) {
+            md_utf8_next(text, size, &m->end);
         }
         return true;
     }

@@ -2,9 +2,11 @@
  *
  *     md_added_set set = {0};
  *     MD_TRY(md_added_insert(&set, "<think>", 7, (md_added){.id = 7}, err));
- *     for (md_added_match m; md_added_find(&set, text, size, at, &m); at = m.end) {
- *         text from `at` to m.start, then token m.id
+ *     md_added_match m = {0};
+ *     while (md_added_find(&set, text, size, &m)) {
+ *         text from m.text to m.start, then token m.id
  *     }
+ *     text from m.end to size
  *     md_added_release(&set);
  *
  * Of tokens that begin at one place the longest is taken, and the search goes on behind it, as in
@@ -36,13 +38,16 @@ mdlm_status md_added_insert(md_added_set *set, const char *text, size_t size, md
                             mdlm_error *err);
 void md_added_release(md_added_set *set);
 
+/* Tokens may take white space, and one that begins with white space may follow in it: so the search
+ * goes on at `next`, and `start` may come before `text`. Init with {0}. */
 typedef struct md_added_match {
     int32_t id;
-    size_t start, end; /* with the white space that it takes */
+    size_t text;       /* where the text before the token begins: the last `end` */
+    size_t start, end; /* the token with the white space that it takes */
+    size_t next;
 } md_added_match;
 
-/* The first match in what lies from `from` on. False: none. */
-bool md_added_find(const md_added_set *set, const char *text, size_t size, size_t from,
-                   md_added_match *out);
+/* The next match. False: none; `end` is then what it was. */
+bool md_added_find(const md_added_set *set, const char *text, size_t size, md_added_match *m);
 
 #endif

@@ -47,18 +47,17 @@ static size_t run_end(const md_buffer *given, size_t at) {
 /* Special tokens are looked for in what the template itself spells. */
 static mdlm_status encode(const md_tokenizer *tok, const md_buffer *text, const md_buffer *given,
                           md_ids *ids, mdlm_error *err) {
-    size_t done = 0;
+    md_added_match m = {0};
     for (size_t at = 0, end; at < text->size; at = end) {
         end = run_end(given, at);
-        md_added_match m;
-        while (!given->data[at] && md_added_find(&tok->special, text->data, end, at, &m)) {
-            MD_TRY(md_tokenizer_encode(tok, text->data + done, m.start - done, ids, err));
+        m.next = at;
+        while (!given->data[at] && md_added_find(&tok->special, text->data, end, &m)) {
+            if (m.start > m.text)
+                MD_TRY(md_tokenizer_encode(tok, text->data + m.text, m.start - m.text, ids, err));
             MD_TRY(md_ids_push(ids, m.id, err));
-            done = at = m.end;
-            if (at == end) break;
         }
     }
-    return md_tokenizer_encode(tok, text->data + done, text->size - done, ids, err);
+    return md_tokenizer_encode(tok, text->data + m.end, text->size - m.end, ids, err);
 }
 
 mdlm_status md_chat_encode(const md_chat *chat, const mdlm_message *messages, size_t count,

@@ -58,14 +58,12 @@ static mdlm_status encode_part(encoder *e, const char *text, size_t size) {
 /* The parts of a text between the tokens of a set, and those tokens. */
 static mdlm_status between(encoder *e, const md_added_set *set, const char *text, size_t size,
                            mdlm_status (*part)(encoder *, const char *, size_t)) {
-    size_t at = 0;
-    md_added_match m;
-    while (set->count > 0 && md_added_find(set, text, size, at, &m)) {
-        if (m.start > at) MD_TRY(part(e, text + at, m.start - at));
+    md_added_match m = {0};
+    while (set->count > 0 && md_added_find(set, text, size, &m)) {
+        if (m.start > m.text) MD_TRY(part(e, text + m.text, m.start - m.text));
         MD_TRY(md_ids_push(e->ids, m.id, e->err));
-        at = m.end;
     }
-    return at < size ? part(e, text + at, size - at) : MDLM_OK;
+    return m.end < size ? part(e, text + m.end, size - m.end) : MDLM_OK;
 }
 
 static mdlm_status encode_raw(encoder *e, const char *text, size_t size) {

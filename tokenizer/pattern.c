@@ -9,7 +9,9 @@
 
 #include <oniguruma.h>
 
-/* Most expressions take few steps back in a search. One that takes more is tried again with twice
+#include "tokenizer/unicode.h"
+
+/* Most expressions take few steps back at a place. One that takes more is tried again with twice
  * the limit, which is then counted, until the text's allowance is used up. */
 enum { FREE_STEPS = 64, STEPS = 1 << 22, STEPS_PER_BYTE = 64 };
 
@@ -37,8 +39,9 @@ mdlm_status md_pattern_new(const char *source, md_pattern **out, mdlm_error *err
     if (!p) return MDLM_RUNTIME;
     int code = onig_initialize(&encoding, 1);
     const UChar *text = (const UChar *)source;
-    if (code == ONIG_NORMAL && !onigenc_is_valid_mbc_string(encoding, text, text + size))
-        code = ONIGERR_INVALID_WIDE_CHAR_VALUE;
+    for (size_t at = 0; code == ONIG_NORMAL && at < size;) {
+        if (md_utf8_next(source, size, &at) < 0) code = ONIGERR_INVALID_CODE_POINT_VALUE;
+    }
     if (code == ONIG_NORMAL) {
         code = onig_new(&p->regex, text, text + size, ONIG_OPTION_NONE, encoding,
                         ONIG_SYNTAX_DEFAULT, &info);
@@ -71,14 +74,14 @@ static mdlm_status prepare(md_pattern_run *run, mdlm_error *err) {
     return md_fail(err, MDLM_RUNTIME, "out of memory while splitting text");
 }
 
-mdlm_status md_pattern_find(const md_pattern *p, md_pattern_run *run, const char *text, size_t size,
-                            size_t from, md_match *found, mdlm_error *err) {
-    MD_TRY(prepare(run, err));
+/* Tries one place. *length is negative when there is no match. */
+static mdlm_status match_at(const md_pattern *p, md_pattern_run *run, const char *text, size_t size,
+                            size_t at, int *length, mdlm_error *err) {
     const UChar *begin = (const UChar *)text, *end = begin + size;
     size_t allowed =
         size < SIZE_MAX / 2 / STEPS_PER_BYTE ? STEPS + STEPS_PER_BYTE * size : SIZE_MAX;
-    int at = ONIGERR_RETRY_LIMIT_IN_SEARCH_OVER;
-    for (size_t limit = FREE_STEPS; at == ONIGERR_RETRY_LIMIT_IN_SEARCH_OVER; limit *= 2) {
+    *length = ONIGERR_RETRY_LIMIT_IN_MATCH_OVER;
+    for (size_t limit = FREE_STEPS; *length == ONIGERR_RETRY_LIMIT_IN_MATCH_OVER; limit *= 2) {
         if (limit > FREE_STEPS) run->spent += limit;
         if (run->spent > allowed) {
             return md_fail(err, MDLM_INPUT,
@@ -87,20 +90,27 @@ mdlm_status md_pattern_find(const md_pattern *p, md_pattern_run *run, const char
         }
         onig_initialize_match_param(run->limits);
         onig_set_retry_limit_in_match_of_match_param(run->limits, limit);
-        onig_set_retry_limit_in_search_of_match_param(run->limits, limit);
-        at = onig_search_with_param(p->regex, begin, end, begin + from, end, run->region,
-                                    ONIG_OPTION_NONE, run->limits);
-        if (at == ONIGERR_RETRY_LIMIT_IN_MATCH_OVER) at = ONIGERR_RETRY_LIMIT_IN_SEARCH_OVER;
+        *length = onig_match_with_param(p->regex, begin, end, begin + at, run->region,
+                                        ONIG_OPTION_NONE, run->limits);
     }
-    if (at < 0 && at != ONIG_MISMATCH) {
-        UChar why[ONIG_MAX_ERROR_MESSAGE_LEN];
-        onig_error_code_to_str(why, at);
-        return md_fail(err, MDLM_INPUT, "the tokenizer's expression fails on this text: %s",
-                       (const char *)why);
+    if (*length >= 0 || *length == ONIG_MISMATCH) return MDLM_OK;
+    UChar why[ONIG_MAX_ERROR_MESSAGE_LEN];
+    onig_error_code_to_str(why, *length);
+    return md_fail(err, MDLM_INPUT, "the tokenizer's expression fails on this text: %s",
+                   (const char *)why);
+}
+
+/* Not the engine's own search: its limit of steps is one for each place, however many there are. */
+mdlm_status md_pattern_find(const md_pattern *p, md_pattern_run *run, const char *text, size_t size,
+                            size_t from, md_match *found, mdlm_error *err) {
+    MD_TRY(prepare(run, err));
+    *found = (md_match){0};
+    for (size_t at = from; !found->is; md_utf8_next(text, size, &at)) {
+        int length;
+        MD_TRY(match_at(p, run, text, size, at, &length, err));
+        if (length >= 0) *found = (md_match){true, at, at + (size_t)length};
+        if (at == size) break;
     }
-    const OnigRegion *region = run->region;
-    *found = (md_match){.is = at >= 0};
-    if (at >= 0) found->start = (size_t)region->beg[0], found->end = (size_t)region->end[0];
     return MDLM_OK;
 }
 

@@ -8,9 +8,10 @@
  *     md_pattern_free(p);
  *
  * The engine is Oniguruma, which Hugging Face's library uses too, with its default syntax. It may
- * be missing when the program is built: then md_pattern_new refuses and says so. Backtracking is
+ * be missing when the program is built: then md_pattern_new refuses and says so. Steps back are
  * limited, by a constant and the length of the text together, so a hostile expression ends with an
- * error.
+ * error. (What an expression reads ahead and keeps is no step back: one like `a+b` is quadratic on
+ * many letters a, in any program that uses the engine.)
  */
 #ifndef MD_TOKENIZER_PATTERN_H
 #define MD_TOKENIZER_PATTERN_H

@@ -108,6 +108,8 @@ mdlm_status md_vocab_append_mask(md_vocab *v, mdlm_error *err) {
         return md_fail(err, MDLM_INPUT, "'%s': '%s' is an ordinary token, and the mask has none",
                        v->path, MD_MASK_TEXT);
     }
+    size_t index = 0;
+    MD_TRY(md_interner_add(&v->names, MD_MASK_TEXT, strlen(MD_MASK_TEXT), &index, err));
     v->tok->mask = (int32_t)v->tok->count;
     return md_tokenizer_append(v->tok, NULL, 0, MD_MASK_TEXT, err);
 }

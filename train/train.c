@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "tensor/gguf.h"
 #include "train/packed_text.h"
 #include "train/plan.h"
 #include "train/session.h"
@@ -75,8 +76,17 @@ static mdlm_status announce(text_session *s) {
 
 /* --init's model keeps its tokenizer; one that the command line names must be of its kind. */
 static mdlm_status inherit_tokenizer(text_session *s) {
-    const char *name = s->set->tokenizer;
-    MD_TRY(md_tokenizer_load(s->set->loop.init, &s->tokenizer, s->err));
+    const char *name = s->set->tokenizer, *init = s->set->loop.init;
+    md_model_config c;
+    if (md_gguf_is(init)) {
+        return md_fail(s->err, MDLM_USAGE,
+                       "--init '%s' is a GGUF file: make it a folder first, mdlm convert %s FOLDER",
+                       init, init);
+    }
+    MD_TRY(md_model_config_load(init, &c, s->err));
+    const md_token_roles roles = {
+        .mask = c.mask_id, .end_of_text = c.end_of_text_id, .padding = c.padding_id};
+    MD_TRY(md_tokenizer_load_with(init, &roles, &s->tokenizer, s->err));
     const char *kind = md_tokenizer_kind_name(s->tokenizer);
     if (s->run.request.options && strcmp(name, kind) &&
         md_options_origin(s->run.request.options, "tokenizer") == MD_ORIGIN_GIVEN)

@@ -74,4 +74,26 @@ same out.txt original.txt "a folder of adapters is a model"
 mv mdlm-run elsewhere
 refuse 3 "there is no folder '../mdlm-run'" "$mdlm" generate --model adapters --length 16
 
+# A tokenizer of vocab.json and merges.txt, as GPT-2's library writes it, comes along too.
+train_tiny --run bpe --steps 1 --tokenizer bpe --vocab-size 300 corpus.txt
+mkdir pair
+cp bpe/config.json bpe/model.safetensors pair
+sed -n '/"vocab":/,/^[[:space:]]*},/p' bpe/tokenizer.json | sed '1s/.*{/{/; $s/,$//' >pair/vocab.json
+{
+  echo '#version: 0.2'
+  sed -n 's/.*"merges":[[:space:]]*\["\(.*\)"\].*/\1/p' bpe/tokenizer.json |
+    sed 's/", "/\n/g; s/\\"/"/g'
+} >pair/merges.txt
+echo '{"tokenizer_class": "GPT2Tokenizer", "mask_token": "<|mask|>", "eos_token": "<|endoftext|>",
+"added_tokens_decoder": {"297": {"content": "<|mask|>", "special": true},
+"298": {"content": "<|endoftext|>", "special": true},
+"299": {"content": "<|padding|>", "special": true}}}' >pair/tokenizer_config.json
+expect 0 "" "$mdlm" tokenize --model bpe corpus.txt
+mv out.txt ids.txt
+expect 0 "" "$mdlm" convert pair copied --quiet
+same pair/vocab.json copied/vocab.json "vocab.json is taken over"
+same pair/merges.txt copied/merges.txt "merges.txt is taken over"
+expect 0 "" "$mdlm" tokenize --model copied corpus.txt
+same out.txt ids.txt "the copy's tokenizer gives the same ids"
+
 finish

@@ -53,6 +53,7 @@ refuse 5 "nowhere" "$mdlm" convert bpe nowhere/other.gguf
 check "no file after a failure" test ! -e other.gguf
 train_tiny --run block --steps 1 --objective block --block-length 8 corpus.txt
 refuse 2 "its positions do not see the whole canvas" "$mdlm" convert block block.gguf
+refuse 2 "make it a folder first" "$mdlm" train --init bpe.gguf --run tuned corpus.txt
 check "nothing is left beside" test -z "$(ls -d ./*.tmp-* 2>/dev/null)"
 
 # Damaged files.
