@@ -114,13 +114,13 @@ for process in ve flow; do
 done
 
 # --- a signal: what there is is saved ---
-"$mdlm" image-generate --sampler ddpm -n 100000 --steps 40 --out half.png 2>err.txt & job=$!
-while ! grep -q sampler err.txt; do kill -0 $job || break; done
+"$mdlm" image-generate --sampler ddpm -n 100000 --steps 40 --out half.png 2>signal.txt & job=$!
+while ! grep -qs sampler signal.txt; do kill -0 $job || break; done
 kill -TERM $job
 wait $job
 got=$?
 check "ended by the signal: $got" test "$got" -eq 143
 check "the grid is whole" png half.png
-grep -q '100000 images in' err.txt && fail "the signal changed nothing"
+grep -q '100000 images in' signal.txt && fail "the signal changed nothing"
 
 finish
