@@ -98,6 +98,15 @@ void *md_realloc(void *old, size_t count, size_t size, mdlm_error *err) {
     return pointer;
 }
 
+mdlm_status md_reserve_floats(float **array, size_t *capacity, size_t count, mdlm_error *err) {
+    if (count <= *capacity) return MDLM_OK;
+    float *grown = md_realloc(*array, count, sizeof *grown, err);
+    if (!grown) return MDLM_RUNTIME;
+    *array = grown;
+    *capacity = count;
+    return MDLM_OK;
+}
+
 char *md_strdup(const char *text, mdlm_error *err) {
     return md_strndup(text, strlen(text), err);
 }

@@ -30,6 +30,10 @@ void *md_alloc_whole(size_t count, size_t size, mdlm_error *err);
  * with md_free. */
 void *md_realloc(void *old, size_t count, size_t size, mdlm_error *err);
 
+/* At least `count` numbers at *array, of which *capacity are there; those are kept. MDLM_RUNTIME
+ * when there is no memory: what was there stays. Begins with NULL and 0; freed with md_free. */
+mdlm_status md_reserve_floats(float **array, size_t *capacity, size_t count, mdlm_error *err);
+
 /* A copy of `text` (NUL-terminated) or of `bytes` bytes of it (plus a NUL). Freed with md_free. */
 char *md_strdup(const char *text, mdlm_error *err);
 char *md_strndup(const char *text, size_t bytes, mdlm_error *err);

@@ -36,10 +36,8 @@ static mdlm_status write_items(const scoring *s, int64_t first, int count, mdlm_
         const float *log_p = s->judge.log_p + (size_t)i * (size_t)setup->config.classes;
         const int32_t label = e->label[i];
         char number[16];
-        int best = 0;
+        const int best = md_label_likeliest(log_p, setup->config.classes);
         md_json_line line;
-        for (int c = 1; c < setup->config.classes; c++)
-            if (log_p[c] > log_p[best]) best = c;
         md_json_begin(&line);
         md_json_put_int(&line, "index", md_eval_images_number(e->from, first + i));
         md_json_put_string(&line, "class",

@@ -2,6 +2,7 @@
 #include "cli/eval_upscale.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/interval.h"
 #include "base/memory.h"
@@ -14,28 +15,31 @@ enum { AT_ONCE = 64 };
 typedef struct scoring {
     const md_eval_upscale *e;
     md_cli_image_sampler sampler;
-    md_images_shape low, high;
-    int factor;
+    md_upscale_given small;              /* one small image, without noise */
     float *truth, *x;                    /* [AT_ONCE, Y, X, C] */
-    float *given;                        /* [AT_ONCE, Y, X, C + 1] */
-    float *small;                        /* one small image */
-    float *cubic;                        /* and made larger */
+    float *given;                        /* [AT_ONCE, Y, X, C + 1] small images, enlarged */
+    float *cubic;                        /* [Y, X, C] one of them */
     double psnr, bicubic, gain, squares; /* sums; the last two of the difference */
     int64_t better, done;
 } scoring;
 
-static size_t size_of(md_images_shape s) {
-    return (size_t)s.Y * (size_t)s.X * (size_t)s.C;
+static size_t pixels_of(const scoring *s) {
+    const md_image_shape shape = s->e->model->setup.config.shape;
+    return (size_t)shape.Y * (size_t)shape.X;
+}
+
+static size_t channels_of(const scoring *s) {
+    return (size_t)s->small.shape.C;
 }
 
 static mdlm_status make_room(scoring *s, mdlm_error *err) {
-    const size_t size = size_of(s->high), pixels = size / (size_t)s->high.C;
+    const size_t pixels = pixels_of(s), size = pixels * channels_of(s);
     s->truth = md_alloc(AT_ONCE, size * sizeof *s->truth, err);
     s->x = md_alloc(AT_ONCE, size * sizeof *s->x, err);
     s->given = md_alloc(AT_ONCE, (size + pixels) * sizeof *s->given, err);
-    s->small = md_alloc(size_of(s->low), sizeof *s->small, err);
+    s->small.low = md_alloc(size, sizeof *s->small.low, err);
     s->cubic = md_alloc(size, sizeof *s->cubic, err);
-    return s->truth && s->x && s->given && s->small && s->cubic ? MDLM_OK : MDLM_RUNTIME;
+    return s->truth && s->x && s->given && s->small.low && s->cubic ? MDLM_OK : MDLM_RUNTIME;
 }
 
 static void release(scoring *s) {
@@ -43,16 +47,13 @@ static void release(scoring *s) {
     md_free(s->truth);
     md_free(s->x);
     md_free(s->given);
-    md_free(s->small);
+    md_free(s->small.low);
     md_free(s->cubic);
 }
 
 static mdlm_status start(scoring *s, mdlm_error *err) {
     const md_eval_upscale *e = s->e;
-    const md_image_config *c = &e->model->setup.config;
-    s->factor = c->factor;
-    s->high = (md_images_shape){c->shape.Y, c->shape.X, c->shape.C};
-    s->low = (md_images_shape){c->shape.Y / c->factor, c->shape.X / c->factor, c->shape.C};
+    s->small = md_upscale_of(&e->model->setup.config);
     MD_TRY(md_cli_image_sampler_init(e->cli, e->sampling, e->model, NULL, &s->sampler, err));
     return make_room(s, err);
 }
@@ -67,17 +68,23 @@ static int on_step(void *user, const md_image_step *step) {
 
 /* What the network is shown of image i of the batch. */
 static void prepare(scoring *s, int i) {
-    const size_t size = size_of(s->high), pixels = size / (size_t)s->high.C;
-    const md_upscale_given g = {.low = s->small, .shape = s->low, .factor = s->factor};
-    md_shrink(s->truth + (size_t)i * size, s->high, s->factor, s->small);
-    md_upscale_give(&g, s->given + (size_t)i * (size + pixels));
+    const size_t pixels = pixels_of(s), C = channels_of(s);
+    md_upscale_give_shrunk(&s->small, s->truth + (size_t)i * pixels * C,
+                           s->given + (size_t)i * pixels * (C + 1));
+}
+
+/* What bicubic interpolation made of image i, which is what the network was shown. */
+static void take_cubic(scoring *s, int i) {
+    const size_t pixels = pixels_of(s), C = channels_of(s);
+    const float *given = s->given + (size_t)i * pixels * (C + 1);
+    for (size_t p = 0; p < pixels; p++)
+        memcpy(s->cubic + p * C, given + p * (C + 1), C * sizeof *given);
 }
 
 static void judge(scoring *s, int i) {
-    const size_t size = size_of(s->high);
+    const size_t size = pixels_of(s) * channels_of(s);
     const float *truth = s->truth + (size_t)i * size;
-    md_shrink(truth, s->high, s->factor, s->small);
-    md_enlarge(s->small, s->low, s->factor, s->cubic);
+    take_cubic(s, i);
     const double psnr = md_psnr(s->x + (size_t)i * size, truth, size);
     const double bicubic = md_psnr(s->cubic, truth, size), gain = psnr - bicubic;
     s->psnr += psnr;
@@ -106,13 +113,14 @@ static mdlm_status score(scoring *s, int count, mdlm_error *err) {
 
 static mdlm_status announce(const scoring *s, mdlm_error *err) {
     const md_eval_upscale *e = s->e;
+    const md_images_shape low = s->small.shape;
+    const md_image_shape high = e->model->setup.config.shape;
     md_buffer how = {0};
     mdlm_status status = md_cli_image_sampler_describe(e->cli, e->sampling, &s->sampler, &how, err);
     if (status == MDLM_OK)
         md_cli_note(e->cli, "%s: %lld of %lld images of '%s', split %s, %dx%d to %dx%d, %s",
                     e->cli->model, (long long)e->count, (long long)e->from->loader.count,
-                    e->from->source, e->from->split, s->low.X, s->low.Y, s->high.X, s->high.Y,
-                    how.data);
+                    e->from->source, e->from->split, low.X, low.Y, high.X, high.Y, how.data);
     md_buffer_release(&how);
     return status;
 }
@@ -139,7 +147,7 @@ static mdlm_status report(const scoring *s, mdlm_error *err) {
     md_json_put_real(&line, "better_low", share.low);
     md_json_put_real(&line, "better_high", share.high);
     md_json_put_int(&line, "images", s->done);
-    md_json_put_int(&line, "factor", s->factor);
+    md_json_put_int(&line, "factor", s->small.factor);
     md_json_put_string(&line, "sampler", s->sampler.options.rule->name);
     md_json_put_int(&line, "steps", s->sampler.options.steps);
     md_json_put_string(&line, "source", s->e->from->source);

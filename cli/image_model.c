@@ -7,10 +7,6 @@
 
 #include "base/memory.h"
 
-static bool classifies(const md_image_setup *setup) {
-    return setup->config.backbone == MD_BACKBONE_ENCODER;
-}
-
 /* What a checkpoint says beside its weights. */
 static mdlm_status take_state(md_cli_image_model *m, const char *weights, mdlm_error *err) {
     enum { LARGEST = 1 << 26 };
@@ -53,7 +49,7 @@ static mdlm_status open_network(const md_cli *cli, md_cli_image_model *m, mdlm_e
     if (!(m->pool = md_pool_new(cli->threads, err))) return MDLM_RUNTIME;
     if (!(m->tape = md_tape_new(m->pool, &m->kernels, err))) return MDLM_RUNTIME;
     m->view = (md_image_view){.model = m->net, .tape = m->tape};
-    if (classifies(&m->setup))
+    if (md_image_config_classifies(&m->setup.config))
         m->classifier = md_image_model_classifier(&m->view);
     else
         m->denoiser = md_image_model_denoiser(&m->view);
@@ -67,7 +63,7 @@ mdlm_status md_cli_image_load_any(const md_cli *cli, md_cli_image_model *m, mdlm
 
 mdlm_status md_cli_image_load(const md_cli *cli, md_cli_image_model *m, mdlm_error *err) {
     MD_TRY(open_setup(cli, m, err));
-    if (!classifies(&m->setup)) return open_network(cli, m, err);
+    if (!md_image_config_classifies(&m->setup.config)) return open_network(cli, m, err);
     return md_fail(
         err, MDLM_USAGE,
         "'%s' holds a classifier, which draws nothing: `mdlm image-eval` measures it, and "
@@ -87,7 +83,7 @@ void md_cli_image_release(md_cli_image_model *m) {
 static mdlm_status check_classifier(const char *folder, const md_image_setup *c,
                                     const md_image_setup *model, mdlm_error *err) {
     const md_image_shape a = c->config.shape, b = model->config.shape;
-    if (!classifies(c))
+    if (!md_image_config_classifies(&c->config))
         return md_fail(err, MDLM_USAGE,
                        "--classifier '%s' holds no classifier: `mdlm image-train --task classify` "
                        "makes one",

@@ -8,34 +8,30 @@
 /* --- what a model is shown ------------------------------------------------------------------- */
 
 static size_t small_size(const md_cli_upscale *up) {
-    return (size_t)up->small.Y * (size_t)up->small.X * (size_t)up->small.C;
+    const md_images_shape s = up->small.shape;
+    return (size_t)s.Y * (size_t)s.X * (size_t)s.C;
 }
 
 /* Of what is shown for one image. */
 static size_t given_size(const md_cli_upscale *up) {
-    const size_t factor = (size_t)up->factor, C = (size_t)up->small.C;
+    const size_t factor = (size_t)up->small.factor, C = (size_t)up->small.shape.C;
     return small_size(up) / C * factor * factor * (C + 1);
-}
-
-static void take_sizes(md_cli_upscale *up, const md_image_config *c) {
-    up->small = (md_images_shape){c->shape.Y / c->factor, c->shape.X / c->factor, c->shape.C};
-    up->factor = c->factor;
 }
 
 mdlm_status md_cli_upscale_init(md_cli_upscale *up, const md_image_config *c,
                                 const md_cli_upscale_choice *choice, mdlm_error *err) {
-    take_sizes(up, c);
+    up->small = md_upscale_of(c);
+    up->small.augment = choice->augment;
+    up->small.noise = (md_rng){.seed = choice->seed, .stream = MD_STREAM_AUGMENT};
     up->most = choice->most;
-    up->augment = choice->augment;
-    up->seed = choice->seed;
-    up->one = md_alloc(small_size(up), sizeof *up->one, err);
+    up->small.low = md_alloc(small_size(up), sizeof *up->small.low, err);
     up->given = md_alloc((size_t)up->most, given_size(up) * sizeof *up->given, err);
-    return up->one && up->given ? MDLM_OK : MDLM_RUNTIME;
+    return up->small.low && up->given ? MDLM_OK : MDLM_RUNTIME;
 }
 
 void md_cli_upscale_release(md_cli_upscale *up) {
     md_images_free(up->set);
-    md_free(up->one);
+    md_free(up->small.low);
     md_free(up->given);
     *up = (md_cli_upscale){0};
 }
@@ -43,31 +39,25 @@ void md_cli_upscale_release(md_cli_upscale *up) {
 mdlm_status md_cli_upscale_open(md_cli_upscale *up, const md_image_config *c, const char *path,
                                 mdlm_error *err) {
     md_images_options opt = md_images_defaults();
-    take_sizes(up, c);
-    const md_images_shape w = up->small;
+    const md_images_shape w = md_upscale_of(c).shape;
     opt.channels = w.C;
     MD_TRY(md_images_open(path, &opt, &up->set, err));
     const md_images_shape s = md_images_get_shape(up->set);
     if (s.Y == w.Y && s.X == w.X) return MDLM_OK;
     return md_fail(err, MDLM_USAGE, "--upscale '%s' is %dx%d: the model makes %dx%d of %dx%d", path,
-                   s.X, s.Y, w.X * up->factor, w.Y * up->factor, w.X, w.Y);
+                   s.X, s.Y, c->shape.X, c->shape.Y, w.X, w.Y);
 }
 
-/* Image `number`, which is in up->one, at place i. */
+/* Image `number`, which is in small.low, at place i. */
 static void give(md_cli_upscale *up, int64_t number, int i) {
-    const md_upscale_given g = {.low = up->one,
-                                .shape = up->small,
-                                .factor = up->factor,
-                                .augment = up->augment,
-                                .noise = {.seed = up->seed, .stream = MD_STREAM_AUGMENT},
-                                .sequence = (uint32_t)number};
-    md_upscale_give(&g, up->given + (size_t)i * given_size(up));
+    up->small.sequence = (uint32_t)number;
+    md_upscale_give(&up->small, up->given + (size_t)i * given_size(up));
 }
 
 const float *md_cli_upscale_files(md_cli_upscale *up, int64_t first, int count) {
     MD_BUG_IF(!up->set || count > up->most);
     for (int i = 0; i < count; i++) {
-        md_images_read(up->set, (first + i) % md_images_count(up->set), up->one);
+        md_images_read(up->set, (first + i) % md_images_count(up->set), up->small.low);
         give(up, first + i, i);
     }
     return up->given;
@@ -76,7 +66,8 @@ const float *md_cli_upscale_files(md_cli_upscale *up, int64_t first, int count) 
 const float *md_cli_upscale_samples(md_cli_upscale *up, const float *x, int64_t first, int count) {
     MD_BUG_IF(count > up->most);
     for (int i = 0; i < count; i++) {
-        memcpy(up->one, x + (size_t)i * small_size(up), small_size(up) * sizeof *up->one);
+        memcpy(up->small.low, x + (size_t)i * small_size(up),
+               small_size(up) * sizeof *up->small.low);
         give(up, first + i, i);
     }
     return up->given;

@@ -24,12 +24,9 @@
       "noise on small images, which hides what is wrong with them; not more than in training")
 
 typedef struct md_cli_upscale {
-    md_images *set;        /* the pictures; NULL: none were opened */
-    md_images_shape small; /* of one */
-    int factor, most;
-    double augment;
-    uint64_t seed;
-    float *one;   /* small */
+    md_images *set;         /* the pictures; NULL: none were opened */
+    md_upscale_given small; /* one of them, and its noise */
+    int most;
     float *given; /* [most, Y, X, C + 1] */
 } md_cli_upscale;
 

@@ -57,7 +57,7 @@ mdlm_status md_info_image_print(const md_image_setup *setup, mdlm_error *err) {
                         c->shape.C, c->shape.C == 1 ? "" : "s"));
     MD_TRY(print_classes(setup, err));
     MD_TRY(c->backbone == MD_BACKBONE_DIT ? print_dit(c, err) : print_unet(c, err));
-    if (c->backbone == MD_BACKBONE_ENCODER) return print_sight(setup, err);
+    if (md_image_config_classifies(c)) return print_sight(setup, err);
     return md_cli_print(err, "process     %s%s%s%s, %d levels, %s predicted, variance %s\n",
                         md_process_names[p->process], vp ? ", " : "",
                         vp ? md_beta_schedule_names[p->schedule] : "",
@@ -100,14 +100,14 @@ void md_info_image_json(const md_image_setup *setup, md_json_line *line) {
         md_json_put_string(line, NULL, setup->class_names.items[i]);
     md_json_close(line, ']');
     put_network(c, line);
-    if (c->backbone == MD_BACKBONE_ENCODER) md_json_put_flag(line, "noisy", c->noisy);
-    if (c->backbone == MD_BACKBONE_ENCODER && !c->noisy) return;
+    if (md_image_config_classifies(c)) md_json_put_flag(line, "noisy", c->noisy);
+    if (!md_image_config_noised(c)) return;
     md_json_put_string(line, "process", md_process_names[p->process]);
     if (p->process == MD_PROCESS_VP)
         md_json_put_string(line, "noise_schedule", md_beta_schedule_names[p->schedule]);
     md_json_put_flag(line, "zero_snr", p->zero_snr);
     md_json_put_int(line, "timesteps", setup->process.T);
-    if (c->backbone == MD_BACKBONE_ENCODER) return;
+    if (md_image_config_classifies(c)) return;
     md_json_put_string(line, "prediction", md_prediction_names[p->prediction]);
     md_json_put_string(line, "variance", md_variance_names[p->variance]);
 }

@@ -89,12 +89,7 @@ static mdlm_status make_room(md_query *q, mdlm_error *err) {
     size_t need = 0;
     if (!md_size_mul((size_t)q->count, (size_t)q->denoiser->vocab, &need))
         return md_fail(err, MDLM_RUNTIME, "%d rows of logits are too many", q->count);
-    if (need <= q->logits_capacity) return MDLM_OK;
-    float *grown = md_realloc(q->logits, need, sizeof *grown, err);
-    if (!grown) return MDLM_RUNTIME;
-    q->logits = grown;
-    q->logits_capacity = need;
-    return MDLM_OK;
+    return md_reserve_floats(&q->logits, &q->logits_capacity, need, err);
 }
 
 static mdlm_status run_cached(md_query *q, mdlm_error *err) {

@@ -51,8 +51,16 @@ mdlm_status md_image_list_parse(const char *flag, const char *text, int max, md_
     return MDLM_OK;
 }
 
+bool md_image_config_classifies(const md_image_config *c) {
+    return c->backbone == MD_BACKBONE_ENCODER;
+}
+
+bool md_image_config_noised(const md_image_config *c) {
+    return !md_image_config_classifies(c) || c->noisy;
+}
+
 int md_image_config_outputs(const md_image_config *c) {
-    if (c->backbone == MD_BACKBONE_ENCODER) return 0;
+    if (md_image_config_classifies(c)) return 0;
     return c->learned_variance ? 2 * c->shape.C : c->shape.C;
 }
 
@@ -63,7 +71,7 @@ int md_image_config_given(const md_image_config *c) {
 static mdlm_status check_factor(const md_image_config *c, mdlm_error *err) {
     enum { MOST = 16 };
     if (c->factor == 0) return MDLM_OK;
-    if (c->factor < 2 || c->factor > MOST || c->backbone == MD_BACKBONE_ENCODER)
+    if (c->factor < 2 || c->factor > MOST || md_image_config_classifies(c))
         return md_fail(err, MDLM_USAGE, "--factor %d: expected from 2 to %d, of no classifier",
                        c->factor, MOST);
     if (c->shape.Y % c->factor == 0 && c->shape.X % c->factor == 0) return MDLM_OK;
@@ -166,7 +174,7 @@ mdlm_status md_image_config_check(const md_image_config *c, mdlm_error *err) {
     if (c->classes < 0 || c->classes > MAX_CLASSES)
         return md_fail(err, MDLM_USAGE, "%d classes are out of range: expected 0 to %d", c->classes,
                        MAX_CLASSES);
-    if (c->backbone == MD_BACKBONE_ENCODER && c->classes < 2)
+    if (md_image_config_classifies(c) && c->classes < 2)
         return md_fail(err, MDLM_USAGE, "a classifier needs images of two classes or more, not %d",
                        c->classes);
     MD_TRY(check_factor(c, err));
@@ -346,12 +354,12 @@ static mdlm_status read_config(const cJSON *root, const char *path, md_image_con
 /* The members of others. */
 static mdlm_status check_members(const cJSON *root, const char *path, const md_image_config *c,
                                  mdlm_error *err) {
-    const bool noisy = c->backbone != MD_BACKBONE_ENCODER || c->noisy;
+    const bool noised = md_image_config_noised(c);
     const cJSON *process = cJSON_GetObjectItemCaseSensitive(root, "process"), *name;
     const cJSON *names = cJSON_GetObjectItemCaseSensitive(root, "class_names");
-    if (noisy && !cJSON_IsObject(process))
+    if (noised && !cJSON_IsObject(process))
         return md_fail(err, MDLM_INPUT, "'%s': process is missing or no object", path);
-    if (!noisy && process)
+    if (!noised && process)
         return md_fail(err, MDLM_INPUT, "'%s': a classifier of clean images has no process", path);
     if (!names) return MDLM_OK;
     bool texts = cJSON_IsArray(names) && cJSON_GetArraySize(names) == c->classes;

@@ -62,7 +62,11 @@ typedef struct md_image_config {
     int layers, dim, heads, ff;
 } md_image_config;
 
-int md_image_config_outputs(const md_image_config *c); /* C or 2 C; 0 of an encoder */
+int md_image_config_outputs(const md_image_config *c);     /* C or 2 C; 0 of an encoder */
+bool md_image_config_classifies(const md_image_config *c); /* an encoder: it draws nothing */
+bool md_image_config_noised(const md_image_config *c); /* what it sees has noise, so that there is
+                                                          a process: all but a classifier of
+                                                          clean images */
 int md_image_config_given(const md_image_config *c);   /* C + 1 with a factor, else 0 */
 
 /* MDLM_USAGE naming the flag when a size is out of range or sizes do not fit together. */

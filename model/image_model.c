@@ -173,7 +173,7 @@ static mdlm_status predict(void *context, const md_image_query *q, float *out, m
 
 md_image_denoiser md_image_model_denoiser(md_image_view *view) {
     const md_image_config *c = &view->model->config;
-    MD_BUG_IF(c->backbone == MD_BACKBONE_ENCODER);
+    MD_BUG_IF(md_image_config_classifies(c));
     return (md_image_denoiser){.context = view,
                                .shape = c->shape,
                                .outputs = md_image_config_outputs(c),

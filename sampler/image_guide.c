@@ -23,15 +23,6 @@ void md_image_guide_release(md_image_guide *g) {
     *g = (md_image_guide){0};
 }
 
-static mdlm_status make_room(md_image_guide *g, size_t count, mdlm_error *err) {
-    if (count <= g->capacity) return MDLM_OK;
-    float *grown = md_realloc(g->out, count, sizeof *grown, err);
-    if (!grown) return MDLM_RUNTIME;
-    g->out = grown;
-    g->capacity = count;
-    return MDLM_OK;
-}
-
 static mdlm_status predict(void *context, const md_image_query *q, float *out, mdlm_error *err) {
     md_image_guide *g = context;
     const md_image_denoiser *d = g->inner;
@@ -40,7 +31,7 @@ static mdlm_status predict(void *context, const md_image_query *q, float *out, m
     const float scale = (float)g->scale;
     MD_TRY(d->predict(d->context, q, out, err));
     if (!q->label || g->scale == 1) return MDLM_OK;
-    MD_TRY(make_room(g, pixels * width, err));
+    MD_TRY(md_reserve_floats(&g->out, &g->capacity, pixels * width, err));
     md_image_query free = *q;
     free.label = NULL;
     MD_TRY(d->predict(d->context, &free, g->out, err));

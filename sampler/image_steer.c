@@ -35,15 +35,6 @@ void md_image_steer_release(md_image_steer *steer) {
     *steer = (md_image_steer){0};
 }
 
-static mdlm_status make_room(md_image_steer *s, size_t count, mdlm_error *err) {
-    if (count <= s->capacity) return MDLM_OK;
-    float *grown = md_realloc(s->gradient, count, sizeof *grown, err);
-    if (!grown) return MDLM_RUNTIME;
-    s->gradient = grown;
-    s->capacity = count;
-    return MDLM_OK;
-}
-
 /* What a prediction changes by for each unit of the gradient by the network's input. */
 static float factor_of(const md_image_steer *s, double time) {
     const md_gaussian *p = s->process;
@@ -69,7 +60,7 @@ static mdlm_status predict(void *context, const md_image_query *q, float *out, m
     if (d->classes == 0) own.label = NULL;
     MD_TRY(d->predict(d->context, &own, out, err));
     if (s->scale == 0 || !any_label(q)) return MDLM_OK;
-    MD_TRY(make_room(s, (size_t)q->B * pixels * C, err));
+    MD_TRY(md_reserve_floats(&s->gradient, &s->capacity, (size_t)q->B * pixels * C, err));
     const md_image_verdict wanted = {.gradient = s->gradient};
     MD_TRY(s->classifier->classify(s->classifier->context, q, &wanted, err));
     for (size_t b = 0; b < (size_t)q->B; b++) {

@@ -86,7 +86,7 @@ train digits-judge 180 "$digits" --range 0:9000 --task classify --no-noisy
 train shapes-judge 120 --task classify --no-noisy
 train digits-model 1800 "$digits" --range 0:9000
 train digits-guide 150 "$digits" --range 0:9000 --task classify
-train shapes-model 480
+train shapes-model 900
 train shapes-guide 150 --task classify
 train shapes-vp 240 --process vp
 train shapes-ve 240 --process ve --loss score

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "corpora/picture.h"
+#include "train/image_labels.h"
 
 enum { AT_ONCE = 64 }; /* images in a call of the classifier */
 
@@ -36,11 +37,8 @@ static void count_right(md_image_judge *j, const int32_t *label, int count) {
     const int classes = j->classifier->classes;
     for (int i = 0; i < count; i++) {
         const float *log_p = j->log_p + (size_t)i * (size_t)classes;
-        int best = 0;
-        for (int c = 1; c < classes; c++)
-            if (log_p[c] > log_p[best]) best = c;
         j->labelled += label[i] >= 0;
-        j->right += label[i] == best;
+        j->right += label[i] == md_label_likeliest(log_p, classes);
     }
 }
 

@@ -18,6 +18,13 @@ double md_label_score_stderr(const md_label_score *s) {
     return sqrt(fmax(0, s->squares / n - mean * mean) / (n - 1));
 }
 
+int md_label_likeliest(const float *log_p, int classes) {
+    int best = 0;
+    for (int c = 1; c < classes; c++)
+        if (log_p[c] > log_p[best]) best = c;
+    return best;
+}
+
 static size_t image_size(const md_label_judge *j) {
     const md_image_shape s = j->classifier->shape;
     return (size_t)s.Y * (size_t)s.X * (size_t)s.C;
@@ -64,15 +71,12 @@ static void noise_image(md_label_judge *j, const md_label_batch *b, int i) {
 static mdlm_status count_image(const md_label_judge *j, const float *log_p, int32_t label,
                                md_label_score *score, mdlm_error *err) {
     const int classes = j->classifier->classes;
-    int best = 0;
     MD_BUG_IF(label >= classes);
-    for (int c = 1; c < classes; c++)
-        if (log_p[c] > log_p[best]) best = c;
     const double nats = -(double)log_p[label];
     if (!isfinite(nats))
         return md_fail(err, MDLM_NUMERIC, "the classifier's probabilities are not finite");
     score->images++;
-    score->right += best == label;
+    score->right += md_label_likeliest(log_p, classes) == label;
     score->nats += nats;
     score->squares += nats * nats;
     return MDLM_OK;

@@ -25,6 +25,9 @@ typedef struct md_label_score {
 double md_label_score_nats(const md_label_score *s);   /* the mean */
 double md_label_score_stderr(const md_label_score *s); /* of the mean; NaN for fewer than two */
 
+/* The class whose log_p is highest, of [classes]; of equals the first. */
+int md_label_likeliest(const float *log_p, int classes);
+
 typedef struct md_label_judge {
     const md_image_classifier *classifier;
     const md_gaussian *process; /* of a noisy classifier; else NULL */

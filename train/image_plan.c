@@ -234,7 +234,7 @@ void md_image_plan_training(md_image_settings *s, md_options *o, const md_image_
     md_loop_settings *l = &s->loop;
     md_plan_choose(o, "batch_size", &l->batch_size, 32);
     if (l->time <= 0)
-        md_plan_choose(o, "steps", &l->steps, c->backbone == MD_BACKBONE_ENCODER ? 1000 : 3000);
+        md_plan_choose(o, "steps", &l->steps, md_image_config_classifies(c) ? 1000 : 3000);
     const bool muon = !strcmp(l->optimizer, "muon");
     const int width = c->backbone == MD_BACKBONE_DIT ? c->dim : 4 * c->base;
     const double narrow = fmin(2, sqrt(128.0 / width)); /* wider models want smaller steps */

@@ -27,17 +27,13 @@ static int count_of(const md_image_task *t) {
 /* Images that training does not see, made small, as an upscaler is given them; x is lost. Too small
  * a task for the pool. */
 static void give_small(const md_image_task *t, float *x, float *given) {
-    const md_image_config *c = &t->setup->config;
-    const md_images_shape high = {c->shape.Y, c->shape.X, c->shape.C};
-    const size_t pixels = (size_t)high.Y * (size_t)high.X, C = (size_t)high.C;
-    md_upscale_given g = {.shape = {high.Y / c->factor, high.X / c->factor, high.C},
-                          .factor = c->factor};
+    const md_image_shape s = t->setup->config.shape;
+    const size_t pixels = (size_t)s.Y * (size_t)s.X, C = (size_t)s.C;
+    md_upscale_given g = md_upscale_of(&t->setup->config);
+    g.low = x; /* where those are that are done */
     md_image_loader_read(&t->held, 0, count_of(t), x, NULL);
-    for (size_t i = 0; i < (size_t)count_of(t); i++) {
-        g.low = x; /* of those that are done */
-        md_shrink(x + i * pixels * C, high, c->factor, g.low);
-        md_upscale_give(&g, given + i * pixels * (C + 1));
-    }
+    for (size_t i = 0; i < (size_t)count_of(t); i++)
+        md_upscale_give_shrunk(&g, x + i * pixels * C, given + i * pixels * (C + 1));
 }
 
 static mdlm_status draw(md_image_task *t, float *x, float *given, mdlm_error *err) {

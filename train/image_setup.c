@@ -26,13 +26,11 @@ mdlm_status md_image_setup_name(md_image_setup *setup, const char *const *names,
     return MDLM_OK;
 }
 
-static bool has_process(const md_image_config *c) {
-    return c->backbone != MD_BACKBONE_ENCODER || c->noisy;
-}
-
 static bool fill_members(cJSON *members, const md_image_setup *setup) {
-    cJSON *process = has_process(&setup->config) ? md_gaussian_to_json(&setup->process) : NULL;
-    if (has_process(&setup->config) && !cJSON_AddItemToObject(members, PROCESS, process)) {
+    cJSON *process =
+        md_image_config_noised(&setup->config) ? md_gaussian_to_json(&setup->process) : NULL;
+    if (md_image_config_noised(&setup->config) &&
+        !cJSON_AddItemToObject(members, PROCESS, process)) {
         cJSON_Delete(process);
         return false;
     }
@@ -73,7 +71,7 @@ mdlm_status md_image_setup_load(const char *folder, md_image_setup *out, mdlm_er
     MD_GOTO(done, status, md_image_config_load(folder, &setup.config, &file, err));
     const cJSON *process = cJSON_GetObjectItemCaseSensitive(file, PROCESS);
     const cJSON *names = cJSON_GetObjectItemCaseSensitive(file, NAMES);
-    if (has_process(&setup.config))
+    if (md_image_config_noised(&setup.config))
         MD_GOTO(done, status, md_gaussian_from_json(process, path, &setup.process, err));
     const bool learned = setup.process.opt.variance == MD_VARIANCE_LEARNED;
     if (learned != setup.config.learned_variance)

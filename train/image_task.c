@@ -33,14 +33,14 @@ static int64_t given_of(const md_image_task *t) {
 }
 
 static bool classifies(const md_image_task *t) {
-    return t->setup->config.backbone == MD_BACKBONE_ENCODER;
+    return md_image_config_classifies(&t->setup->config);
 }
 
 /* Of a classifier for clean images, which has no process. */
 static const md_time_draw CLEAN = {.index = -1, .weight = 1};
 
 static bool is_clean(const md_image_task *t) {
-    return classifies(t) && !t->setup->config.noisy;
+    return !md_image_config_noised(&t->setup->config);
 }
 
 int64_t md_image_task_images(const md_image_task *t) {
@@ -113,19 +113,13 @@ static md_level level_of(const md_image_task *t, int i) {
 /* Image i of the micro-batch, made small, as an upscaler is given it. */
 static void give_small(const image_job *j, int64_t i) {
     md_image_task *t = j->task;
-    const md_image_config *c = &t->setup->config;
-    const md_images_shape high = {c->shape.Y, c->shape.X, c->shape.C};
-    const uint32_t sequence = (uint32_t)(j->first + i);
-    md_upscale_given g = {
-        .low = t->micro.small + i * given_of(t),
-        .shape = {high.Y / c->factor, high.X / c->factor, high.C},
-        .factor = c->factor,
-        .noise = {.seed = t->seed, .stream = MD_STREAM_AUGMENT, .step = j->noise.step},
-        .sequence = sequence};
+    md_upscale_given g = md_upscale_of(&t->setup->config);
+    g.low = t->micro.small + i * given_of(t);
+    g.noise = (md_rng){.seed = t->seed, .stream = MD_STREAM_AUGMENT, .step = j->noise.step};
+    g.sequence = (uint32_t)(j->first + i);
     /* behind the noise of the pixels */
-    g.augment = t->augment * md_uniform(g.noise, sequence, (uint32_t)values_of(t));
-    md_shrink(t->micro.image + i * values_of(t), high, c->factor, g.low);
-    md_upscale_give(&g, t->micro.given + i * given_of(t));
+    g.augment = t->augment * md_uniform(g.noise, g.sequence, (uint32_t)values_of(t));
+    md_upscale_give_shrunk(&g, t->micro.image + i * values_of(t), t->micro.given + i * given_of(t));
 }
 
 /* micro.draw[i] is set; index -1: the image stays as it is. */

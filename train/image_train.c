@@ -84,12 +84,12 @@ static mdlm_status make_setup(image_session *s) {
     mdlm_status status = md_image_setup_name(setup, names, classes, s->err);
     md_free(names);
     MD_TRY(status);
-    if (!s->aim.classify || s->set->noisy)
-        MD_TRY(md_gaussian_init(&setup->process, &s->aim.process, s->err));
     const md_images_shape shape = md_images_get_shape(s->images.set);
-    return md_image_plan_network(s->set, s->run.request.options,
+    MD_TRY(md_image_plan_network(s->set, s->run.request.options,
                                  (md_image_shape){shape.Y, shape.X, shape.C}, classes,
-                                 &setup->config, s->err);
+                                 &setup->config, s->err));
+    if (!md_image_config_noised(&setup->config)) return MDLM_OK;
+    return md_gaussian_init(&setup->process, &s->aim.process, s->err);
 }
 
 static mdlm_status take_weights(image_session *s, const char *folder) {
@@ -173,7 +173,7 @@ static mdlm_status reopen_run(image_session *s) {
 static mdlm_status make_task(image_session *s) {
     const md_image_settings *set = s->set;
     const uint64_t seed = s->run.request.seed;
-    if (s->setup.process.T > 0) /* not so of a classifier for clean images */
+    if (md_image_config_noised(&s->setup.config))
         MD_TRY(md_times_init(&s->times, s->aim.times, &s->setup.process, s->err));
     s->task = (md_image_task){
         .model = s->model,
