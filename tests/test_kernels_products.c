@@ -364,19 +364,20 @@ START_TEST(rows_rounded_before_give_the_same_bits) {
 }
 END_TEST
 
-/* Ties to even, what becomes infinite, the least normal number, NaNs with a low payload alone. */
+/* Ties to even, what becomes infinite, the least normal number, NaNs with a low payload alone, and
+ * the largest integers that NaNs are. */
 static float awkward(int i) {
     const float values[] = {0x1.01p0F,     0x1.03p0F,   -0x1.01p0F, -0x1.03p0F, 0x1.010002p0F,
                             0x1.00fffep0F, 0x1.fep127F, FLT_MAX,    -FLT_MAX,   0x1.fefffep127F,
                             INFINITY,      -INFINITY,   FLT_MIN,    0};
     enum { VALUES = sizeof values / sizeof *values };
     if (i < VALUES) return values[i];
-    const uint32_t nan = i == VALUES ? 0x7f800001 : 0xffffffff;
+    static const uint32_t nans[] = {0x7f800001, 0x7fffffff, 0xffffffff};
     float x;
-    memcpy(&x, &nan, sizeof x);
+    memcpy(&x, &nans[i - VALUES], sizeof x);
     return x;
 }
-enum { AWKWARD = 16 };
+enum { AWKWARD = 17 };
 
 /* One term a sum, the other operand 1: the products are what rounding makes of the values. */
 START_TEST(operands_are_rounded_alike_at_ties_and_ends) {

@@ -160,11 +160,11 @@ static inline vf v_inverse(vf x) {
 #endif
 }
 
-/* To the nearest bf16 number, ties to even; the lower 16 bits are 0. NaN stays NaN. */
+/* To the nearest bf16 number, ties to even; the lower 16 bits are 0. NaN stays NaN, and nothing is
+ * added to it: there may be no larger integer. */
 static inline vf v_round_bf16(vf x) {
     vi u = (vi)x, even = (u >> 16) & 1, nan = x != x;
-    vi rounded = u + 0x7fff + even, quiet = u | 0x400000;
-    return (vf)(((nan & quiet) | (~nan & rounded)) & ~0xffff);
+    return (vf)(((u + (~nan & (0x7fff + even))) | (nan & 0x400000)) & ~0xffff);
 }
 
 /* The first and the other half of the lanes in double precision. */
