@@ -7,6 +7,7 @@
 #include "cli/convert.h"
 #include "cli/eta.h"
 #include "cli/output.h"
+#include "cli/signals.h"
 #include "model/lora.h"
 
 #define CONVERT_OPTIONS(X) \
@@ -43,6 +44,7 @@ static mdlm_status convert(md_cli *cli, md_conversion *c, mdlm_error *err) {
     md_eta eta = md_eta_start(cli->common.quiet);
     MD_TRY(check_target(c, gguf, err));
     MD_TRY(md_model_stream_open(c->in, NULL, &c->model, err));
+    md_cli_signals_catch();
     c->watch = (md_stream_watch){.on_progress = md_eta_update, .user = &eta};
     md_eta_begin(&eta, "writing");
     mdlm_status status = gguf ? md_convert_to_gguf(c, err) : md_convert_to_folder(c, err);

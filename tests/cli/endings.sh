@@ -49,6 +49,28 @@ refuse 5 "nowhere" "$mdlm" corpus tales --out nowhere/x.txt
 : >file
 refuse 5 "file" "$mdlm" tokenize --train --vocab-size 300 --out file/tok corpus.txt
 
+# A conversion is whole, or leaves nothing, wherever a signal or the limit of a file's size meets it.
+"$mdlm" train --layers 4 --dim 256 --heads 4 --seq-len 16 --batch-size 1 --steps 1 --run wide --quiet \
+  corpus.txt
+for out in model.gguf model; do
+  "$mdlm" convert wide $out --quiet 2>err.txt &
+  child=$!
+  while [ -z "$(ls -d $out?* 2>/dev/null)" ] && kill -0 $child 2>/dev/null; do :; done
+  kill -TERM $child 2>/dev/null
+  wait $child
+  got=$?
+  case $got in
+    0) check "a conversion that ended is there" test -e $out ;;
+    143) check "a stopped conversion leaves nothing" test -z "$(ls -d $out* 2>/dev/null)" ;;
+    *) fail "exit code $got of a stopped conversion: $(cat err.txt)" ;;
+  esac
+  rm -rf $out*
+  (ulimit -f 1; "$mdlm" convert wide $out --quiet) 2>err.txt
+  got=$?
+  check "a conversion at the limit is exit code 5" test $got -eq 5
+  check "and nothing of it is left" test -z "$(ls -d $out* 2>/dev/null)"
+done
+
 # The shell counts blocks of 512 bytes or of 1024: the file is larger than either.
 (ulimit -f 1; "$mdlm" corpus tales --bytes 200000 --out limited.txt) >out.txt 2>err.txt
 got=$?
