@@ -33,11 +33,12 @@ static bool in_byte_alphabet(const md_tokenizer *tok) {
 mdlm_status md_tokenizer_spell(const md_tokenizer *tok, size_t id, md_buffer *name,
                                mdlm_error *err) {
     const md_entry *entry = &tok->entries[id];
-    const char *piece = tok->bytes.data + entry->start;
     bool as_it_is = (entry->flags & (MD_ADDED | MD_RAW)) != 0;
+    size_t size;
+    const char *piece = md_tokenizer_written(tok, id, &size);
     md_buffer_clear(name);
     if (entry->special) return md_buffer_text(name, entry->special, err);
-    if (as_it_is) return md_buffer_append(name, piece, entry->size, err);
+    if (as_it_is) return md_buffer_append(name, piece, size, err);
     if (in_byte_alphabet(tok)) return md_alphabet_spell(piece, entry->size, name, err);
     if (md_tokenizer_is_byte(tok, id))
         return md_buffer_printf(name, err, "<0x%02X>", (unsigned char)piece[0]);
