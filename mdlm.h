@@ -80,7 +80,9 @@ typedef struct mdlm_model_info {
                               the end of a position's block, "ar" what is before a position */
     const char *dtype;     /* that it computes in: "f32", "bf16" or "q8_0" */
     int block_length;      /* of "block"; else 0 */
-    int layers, dim, heads, kv_heads, ff, seq_len, vocab;
+    int layers, dim, heads, kv_heads, ff, vocab;
+    int seq_len; /* tokens that it was trained on; of Dream, the most that it takes */
+    int canvas;  /* tokens where nobody says how many: seq_len, of Dream at most 2048 */
     int32_t mask_id, end_of_text_id; /* end_of_text_id is -1 when there is none */
     int64_t parameters;
 } mdlm_model_info;

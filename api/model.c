@@ -69,6 +69,7 @@ mdlm_model_info mdlm_info(const mdlm_model *m) {
                              .kv_heads = c->kv_heads,
                              .ff = c->ff,
                              .seq_len = c->seq_len,
+                             .canvas = md_model_config_canvas(c),
                              .vocab = c->vocab,
                              .mask_id = c->mask_id,
                              .end_of_text_id = md_tokenizer_end_of_text(m->tokenizer),

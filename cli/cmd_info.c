@@ -209,13 +209,16 @@ static const char *run_text(const model *m, const char *key) {
 
 static mdlm_status print_text_model(const model *m, mdlm_error *err) {
     const md_model_config *c = &m->config;
+    const int canvas = md_model_config_canvas(c);
     MD_TRY(md_cli_print(err, "shape       layers %d, dim %d, heads %d, kv-heads %d, ff %d%s\n",
                         c->layers, c->dim, c->heads, c->kv_heads, c->ff, c->tied ? ", tied" : ""));
     MD_TRY(md_cli_print(err, "objective   %s", md_objective_for(c->sight)->name));
     if (c->block_length > 0) MD_TRY(md_cli_print(err, ", blocks of %d tokens", c->block_length));
     MD_TRY(md_cli_print(err, "\n"));
     if (m->base) MD_TRY(md_cli_print(err, "adapters    beside '%s'\n", m->base));
-    MD_TRY(md_cli_print(err, "sequence    %d tokens\n", c->seq_len));
+    MD_TRY(md_cli_print(err, "sequence    %d tokens", c->seq_len));
+    if (canvas < c->seq_len) MD_TRY(md_cli_print(err, ", %d where nobody says", canvas));
+    MD_TRY(md_cli_print(err, "\n"));
     MD_TRY(md_cli_print(err, "tokenizer   %s, vocabulary %d, mask %d, end of text %d\n",
                         md_tokenizer_kind_name(m->tokenizer), c->vocab, (int)c->mask_id,
                         (int)c->end_of_text_id));
@@ -245,6 +248,7 @@ static void json_text_model(const model *m, md_json_line *line) {
     md_json_put_int(line, "kv_heads", c->kv_heads);
     md_json_put_int(line, "ff", c->ff);
     md_json_put_int(line, "seq_len", c->seq_len);
+    md_json_put_int(line, "canvas", md_model_config_canvas(c));
     md_json_put_flag(line, "tied", c->tied);
     md_json_put_string(line, "objective", md_objective_for(c->sight)->name);
     if (c->block_length > 0) md_json_put_int(line, "block_length", c->block_length);

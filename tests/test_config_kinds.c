@@ -218,6 +218,17 @@ START_TEST(keys_that_may_be_missing_have_their_defaults) {
 }
 END_TEST
 
+START_TEST(positions_of_dream_are_no_canvas) {
+    md_model_config c = kinds[DREAM].config;
+    ck_assert_int_eq(md_model_config_canvas(&c), 128);
+    c.seq_len = 131072;
+    ck_assert_int_eq(md_model_config_canvas(&c), 2048);
+    c = kinds[MDLM].config;
+    c.seq_len = 131072;
+    ck_assert_int_eq(md_model_config_canvas(&c), 131072);
+}
+END_TEST
+
 /* Networks that have no such form, as --init with another objective could ask for. */
 START_TEST(kinds_that_see_all_refuse_another_sight) {
     mdlm_error err = {0};
@@ -284,6 +295,7 @@ int main(void) {
     suite_case(s, what_changes_the_mathematics_is_refused_by_name);
     suite_case(s, sizes_that_do_not_fit_are_refused_by_name);
     suite_case(s, keys_that_may_be_missing_have_their_defaults);
+    suite_case(s, positions_of_dream_are_no_canvas);
     suite_case(s, kinds_that_see_all_refuse_another_sight);
     suite_case(s, written_folders_say_where_their_code_is);
     return suite_run(s);

@@ -189,6 +189,21 @@ static mdlm_status inherit(text_session *s, const char *name, int64_t *value, in
     return MDLM_OK;
 }
 
+/* Positions are rotated, so a model learns on shorter sequences than its own as well; that is the
+ * trained length then. */
+static mdlm_status inherit_length(text_session *s) {
+    md_train_settings *t = s->set;
+    const md_options *o = s->run.request.options;
+    const bool given = o && md_options_origin(o, "seq_len") >= MD_ORIGIN_FILE;
+    if (given && t->seq_len > s->config.seq_len) {
+        return md_fail(s->err, MDLM_USAGE, "--seq-len %lld is more than the %d of the model '%s'",
+                       (long long)t->seq_len, s->config.seq_len, t->loop.init);
+    }
+    if (!given) t->seq_len = md_model_config_canvas(&s->config);
+    s->config.seq_len = (int)t->seq_len;
+    return MDLM_OK;
+}
+
 static mdlm_status inherit_shape(text_session *s) {
     md_train_settings *t = s->set;
     const md_model_config *c = &s->config;
@@ -197,7 +212,7 @@ static mdlm_status inherit_shape(text_session *s) {
     MD_TRY(inherit(s, "heads", &t->heads, c->heads));
     MD_TRY(inherit(s, "kv_heads", &t->kv_heads, c->kv_heads));
     MD_TRY(inherit(s, "ff", &t->ff, c->ff));
-    MD_TRY(inherit(s, "seq_len", &t->seq_len, c->seq_len));
+    MD_TRY(inherit_length(s));
     t->tied = c->tied;
     return MDLM_OK;
 }

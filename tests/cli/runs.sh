@@ -71,6 +71,10 @@ expect 0 "train --resume --run elsewhere" "$mdlm" train --layers 1 --dim 32 --he
 # Another run's weights to start from, in their own shape only.
 expect 0 "" "$mdlm" train corpus.txt --init mdlm-run --batch-size 4 --steps 5 --run tuned --quiet
 same mdlm-run/config.json tuned/config.json "--init brings its shape"
+expect 0 "" "$mdlm" train corpus.txt --init mdlm-run --seq-len 16 --batch-size 4 --steps 5 --run shorter --quiet
+check "shorter sequences are the trained length" grep -q '"max_sequence_length":[[:space:]]*16,' shorter/config.json
+expect 0 "" "$mdlm" train --resume --run shorter --quiet
+refuse 2 "more than the 32 of the model" "$mdlm" train corpus.txt --init mdlm-run --seq-len 33 --run longer
 refuse 2 "layers" "$mdlm" train corpus.txt --init mdlm-run --layers 3 --run tuned2 --quiet
 check "nothing is left of it" test -z "$(find . -name 'tuned2*')"
 
