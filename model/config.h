@@ -15,7 +15,8 @@
  *            padded_vocab_size, block_size, norm_eps
  *
  * Keys that fix the mathematics (block_type, rope_scaling, time_conditioning, ...) are refused by
- * name when they ask for something else; when they are missing, what is supported is meant. Keys
+ * name when they ask for something else; when they are missing, what is supported is meant. The
+ * object rope_parameters of newer files is read as rope_theta, if its rope_type is "default". Keys
  * that change nothing here (dropout, init_std, torch_dtype, ...) are not read. A model that does
  * not see both sides has LLaDA's keys and a type of its own: "mdlm_block", with "block_length", or
  * "mdlm_ar".
