@@ -5,7 +5,8 @@ make_corpus corpus.txt
 train_tiny --steps 5 corpus.txt || fail "training: $(cat train.err)"
 
 expect 0 "next: mdlm generate --model model" "$mdlm" convert mdlm-run model
-for name in config.json generation_config.json tokenizer.json tokenizer_config.json; do
+for name in config.json generation_config.json tokenizer.json tokenizer_config.json \
+            special_tokens_map.json; do
   check "the model has $name" test -s "model/$name"
   same "mdlm-run/$name" "model/$name" "$name is taken over"
 done

@@ -15,7 +15,8 @@ refuse 2 "other" "$mdlm" train $tiny --steps 5 corpus.txt --run other
 check "a folder of other files is not touched" grep -q mine other/letter.txt
 
 train_tiny --steps 10 corpus.txt || fail "training: $(cat train.err)"
-for name in config.json generation_config.json tokenizer.json tokenizer_config.json run.json \
+for name in config.json generation_config.json tokenizer.json tokenizer_config.json \
+            special_tokens_map.json run.json \
             model.safetensors metrics.jsonl loss.svg checkpoints data; do
   check "the run has $name" test -s "mdlm-run/$name"
 done
