@@ -90,6 +90,11 @@ md_denoiser md_transformer_denoiser(md_transformer_view *view);
 mdlm_status md_transformer_load(const char *folder, const char *weights, bool gradients,
                                 md_transformer **out, mdlm_error *err);
 
+/* The same into a network that is there (not packed): from a folder whose network has the
+ * parameters of this one; what its positions see may be another thing. MDLM_INPUT, with nothing
+ * changed, where they differ. */
+mdlm_status md_transformer_take(md_transformer *net, const char *folder, mdlm_error *err);
+
 typedef struct md_transformer_packing {
     const md_kernels *kernels; /* that will run the network */
     md_pool *pool;             /* NULL: one thread */

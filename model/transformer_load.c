@@ -95,20 +95,28 @@ mdlm_status md_transformer_dtype(const char *folder, const char *weights, const 
 
 /* --- loading ---------------------------------------------------------------------------------- */
 
-/* Values of every parameter, adapters merged. */
-static mdlm_status fill(const md_loading *l, bool gradients, mdlm_error *err) {
-    md_params *params = l->net->params;
-    MD_TRY(md_transformer_seal(l->net, gradients, err));
+/* Values of every parameter of a sealed network, adapters merged. */
+static mdlm_status fill(const md_loading *l, md_transformer *net, mdlm_error *err) {
+    md_params *params = net->params;
     MD_TRY(md_weights_fill(l->files, params, "", md_params_values(params), err));
-    if (l->lora) md_lora_merge(l->lora, l->net);
+    if (l->lora) md_lora_merge(l->lora, net);
     return MDLM_OK;
+}
+
+mdlm_status md_transformer_take(md_transformer *net, const char *folder, mdlm_error *err) {
+    md_loading l = {0};
+    mdlm_status status = md_loading_open(folder, NULL, &l, err);
+    if (status == MDLM_OK) status = fill(&l, net, err);
+    md_loading_release(&l);
+    return status;
 }
 
 mdlm_status md_transformer_load(const char *folder, const char *weights, bool gradients,
                                 md_transformer **out, mdlm_error *err) {
     md_loading l = {0};
     mdlm_status status = md_loading_open(folder, weights, &l, err);
-    if (status == MDLM_OK) status = fill(&l, gradients, err);
+    if (status == MDLM_OK) status = md_transformer_seal(l.net, gradients, err);
+    if (status == MDLM_OK) status = fill(&l, l.net, err);
     if (status == MDLM_OK) {
         *out = l.net;
         l.net = NULL;

@@ -104,6 +104,14 @@ if (ulimit -v 4000000 && "$mdlm" --version >/dev/null 2>&1); then # not under a 
     test -z "$(find . -name 'elsewhere.old*' -o -name 'elsewhere.new*')"
 fi
 
+# A model that no memory will do for is refused before anything is read.
+mkdir giant && cp mdlm-run/*.json giant
+sed -i 's/"d_model":.*,/"d_model": 65536,/; s/"n_layers":.*,/"n_layers": 512,/' giant/config.json
+for adapters in 0 4; do
+  refuse 1 "needs at least" "$mdlm" train corpus.txt --init giant --lora $adapters --run no --quiet
+done
+check "no run is left" test ! -e no
+
 # A run.json repeats a run, corpus included.
 expect 0 "" "$mdlm" train --config mdlm-run/run.json --run again --quiet
 same mdlm-run/model.safetensors again/model.safetensors "--config repeats a run"
