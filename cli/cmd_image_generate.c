@@ -51,7 +51,7 @@ typedef struct job {
     const image_options *opt;
     md_cli_image_sampling sampling; /* the options */
     md_cli_image_model model;
-    md_cli_classifier classifier; /* of --classifier */
+    md_cli_image_model classifier; /* of --classifier */
     md_cli_image_sampler sampler;
     md_cli_image_edit edit;
     md_cli_upscale upscale; /* what the model makes larger; empty: it does not */
@@ -360,7 +360,7 @@ static mdlm_status run(md_cli *cli, mdlm_error *err) {
     md_cli_cascade_release(&j.cascade);
     md_cli_upscale_release(&j.upscale);
     md_cli_image_sampler_release(&j.sampler);
-    md_cli_classifier_release(&j.classifier);
+    md_cli_image_release(&j.classifier);
     md_cli_image_release(&j.model);
     md_free(j.label);
     md_free(j.x);

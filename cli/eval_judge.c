@@ -116,7 +116,7 @@ void md_eval_judge_release(md_eval_judge *j) {
     md_free(j->label);
     md_free(j->wanted);
     md_free(j->x);
-    md_cli_classifier_release(&j->classifier);
+    md_cli_image_release(&j->classifier);
     md_cli_image_sampler_release(&j->sampler);
 }
 

@@ -47,7 +47,7 @@ typedef struct md_eval_judge {
     /* Set by open and run: */
     int64_t count, floor_count, references;
     md_cli_image_sampler sampler;
-    md_cli_classifier classifier;
+    md_cli_image_model classifier;
     md_images *folder; /* NULL: sampled */
     md_image_loader real, stand_in;
     md_image_judge reference;

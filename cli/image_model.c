@@ -42,6 +42,15 @@ static mdlm_status open_setup(const md_cli *cli, md_cli_image_model *m, mdlm_err
     return md_image_setup_load(cli->model, &m->setup, err);
 }
 
+/* The network is there, and what runs it. */
+static void open_view(md_cli_image_model *m) {
+    m->view = (md_image_view){.model = m->net, .tape = m->tape};
+    if (md_image_config_classifies(&m->setup.config))
+        m->classifier = md_image_model_classifier(&m->view);
+    else
+        m->denoiser = md_image_model_denoiser(&m->view);
+}
+
 static mdlm_status open_network(const md_cli *cli, md_cli_image_model *m, mdlm_error *err) {
     MD_TRY(load_network(cli, m, err));
     MD_TRY(md_kernels_init(&m->kernels, cli->kernels, err));
@@ -49,11 +58,7 @@ static mdlm_status open_network(const md_cli *cli, md_cli_image_model *m, mdlm_e
     MD_TRY(md_kernels_set_dtype(&m->kernels, automatic ? "f32" : cli->common.dtype, err));
     if (!(m->pool = md_pool_new(cli->threads, err))) return MDLM_RUNTIME;
     if (!(m->tape = md_tape_new(m->pool, &m->kernels, err))) return MDLM_RUNTIME;
-    m->view = (md_image_view){.model = m->net, .tape = m->tape};
-    if (md_image_config_classifies(&m->setup.config))
-        m->classifier = md_image_model_classifier(&m->view);
-    else
-        m->denoiser = md_image_model_denoiser(&m->view);
+    open_view(m);
     return MDLM_OK;
 }
 
@@ -73,13 +78,30 @@ mdlm_status md_cli_image_load(const md_cli *cli, md_cli_image_model *m, mdlm_err
 }
 
 void md_cli_image_release(md_cli_image_model *m) {
-    md_tape_free(m->tape);
-    md_pool_free(m->pool);
+    if (!m->beside) {
+        md_tape_free(m->tape);
+        md_pool_free(m->pool);
+    }
     md_image_model_free(m->net);
     md_image_setup_release(&m->setup);
 }
 
-/* --- a classifier beside it ------------------------------------------------------------------ */
+/* --- another beside it ----------------------------------------------------------------------- */
+
+mdlm_status md_cli_image_load_beside(md_cli_image_model *m, const char *option, const char *folder,
+                                     md_cli_image_fits *fits, const md_cli_image_model *model,
+                                     mdlm_error *err) {
+    if (!md_is_dir(folder))
+        return md_fail(err, MDLM_INPUT, "%s '%s': there is no such folder", option, folder);
+    MD_TRY(md_image_setup_load(folder, &m->setup, err));
+    MD_TRY(fits(folder, &m->setup, &model->setup, err));
+    MD_TRY(md_image_model_load(folder, NULL, &m->net, NULL, err));
+    m->beside = true;
+    m->pool = model->pool;
+    m->tape = model->tape;
+    open_view(m);
+    return MDLM_OK;
+}
 
 static mdlm_status check_classifier(const char *folder, const md_image_setup *c,
                                     const md_image_setup *model, mdlm_error *err) {
@@ -102,21 +124,9 @@ static mdlm_status check_classifier(const char *folder, const md_image_setup *c,
                    "--classifier '%s' tells other classes apart than those of the model", folder);
 }
 
-mdlm_status md_cli_classifier_load(md_cli_classifier *c, const char *folder,
+mdlm_status md_cli_classifier_load(md_cli_image_model *c, const char *folder,
                                    const md_cli_image_model *model, mdlm_error *err) {
-    if (!md_is_dir(folder))
-        return md_fail(err, MDLM_INPUT, "--classifier '%s': there is no such folder", folder);
-    MD_TRY(md_image_setup_load(folder, &c->setup, err));
-    MD_TRY(check_classifier(folder, &c->setup, &model->setup, err));
-    MD_TRY(md_image_model_load(folder, NULL, &c->net, NULL, err));
-    c->view = (md_image_view){.model = c->net, .tape = model->tape};
-    c->classifier = md_image_model_classifier(&c->view);
-    return MDLM_OK;
-}
-
-void md_cli_classifier_release(md_cli_classifier *c) {
-    md_image_model_free(c->net);
-    md_image_setup_release(&c->setup);
+    return md_cli_image_load_beside(c, "--classifier", folder, check_classifier, model, err);
 }
 
 /* --- classes --------------------------------------------------------------------------------- */

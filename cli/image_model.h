@@ -5,12 +5,12 @@
  *     ... m.denoiser, m.setup.process, m.pool ...
  *     md_cli_image_release(&m);
  *
- * and a classifier beside it, which guides it or judges what it draws:
+ * and another beside it, such as a classifier, which guides it or judges what it draws:
  *
- *     md_cli_classifier c = {0};
+ *     md_cli_image_model c = {0};
  *     MD_TRY(md_cli_classifier_load(&c, "classifier-run", &m, err));
  *     ... c.classifier, c.setup.process ...
- *     md_cli_classifier_release(&c);                  before the model
+ *     md_cli_image_release(&c);
  */
 #ifndef MD_CLI_IMAGE_MODEL_H
 #define MD_CLI_IMAGE_MODEL_H
@@ -22,9 +22,10 @@
 typedef struct md_cli_image_model {
     md_image_setup setup;
     md_image_model *net;
-    md_kernels kernels;
+    md_kernels kernels; /* of the tape; unset beside another model */
     md_pool *pool;
     md_tape *tape;
+    bool beside; /* pool and tape are those of the model that it goes with */
     md_image_view view;
     /* Valid while the struct stays where it is. One of them is there. */
     md_image_denoiser denoiser;
@@ -38,19 +39,21 @@ mdlm_status md_cli_image_load(const md_cli *cli, md_cli_image_model *out, mdlm_e
 mdlm_status md_cli_image_load_any(const md_cli *cli, md_cli_image_model *out, mdlm_error *err);
 void md_cli_image_release(md_cli_image_model *m);
 
-typedef struct md_cli_classifier {
-    md_image_setup setup;
-    md_image_model *net;
-    md_image_view view;
-    md_image_classifier classifier; /* valid while the struct stays where it is */
-} md_cli_classifier;
+/* MDLM_USAGE unless a model, `own` of `folder`, fits the one that it goes with. */
+typedef mdlm_status md_cli_image_fits(const char *folder, const md_image_setup *own,
+                                      const md_image_setup *model, mdlm_error *err);
 
-/* The classifier of --classifier, run on the tape of the model that it goes with. MDLM_USAGE when
- * the folder's model is none, or is for images of another shape, or, where the model has classes,
- * tells others apart. Release also after a failure. */
-mdlm_status md_cli_classifier_load(md_cli_classifier *out, const char *folder,
+/* The model in the folder that `option`, "--classifier", names, run on the pool and the tape of
+ * `model`, which outlives it. MDLM_INPUT when there is no such folder; what does not fit is refused
+ * before its weights are read. Release also after a failure. */
+mdlm_status md_cli_image_load_beside(md_cli_image_model *out, const char *option,
+                                     const char *folder, md_cli_image_fits *fits,
+                                     const md_cli_image_model *model, mdlm_error *err);
+
+/* That of --classifier. MDLM_USAGE when the folder's model is none, or is for images of another
+ * shape, or, where the model has classes, tells others apart. */
+mdlm_status md_cli_classifier_load(md_cli_image_model *out, const char *folder,
                                    const md_cli_image_model *model, mdlm_error *err);
-void md_cli_classifier_release(md_cli_classifier *c);
 
 /* What a label is called: its name, or "3" (in `number`) where classes have none; "none" of -1. */
 const char *md_cli_class_name(const md_image_setup *setup, int32_t label, char number[16]);

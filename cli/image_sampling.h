@@ -57,7 +57,7 @@ extern const md_option md_cli_image_sampling_table[];
 /* A classifier that guides. */
 typedef struct md_cli_image_steering {
     const char *run; /* for messages */
-    const md_cli_classifier *by;
+    const md_cli_image_model *by;
     double scale;
 } md_cli_image_steering;
 

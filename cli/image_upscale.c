@@ -75,9 +75,10 @@ const float *md_cli_upscale_samples(md_cli_upscale *up, const float *x, int64_t 
 
 /* --- a second model --------------------------------------------------------------------------- */
 
-static mdlm_status check_upscaler(const char *folder, const md_image_config *c,
-                                  const md_image_shape b, mdlm_error *err) {
-    const md_image_shape s = c->shape;
+static mdlm_status check_upscaler(const char *folder, const md_image_setup *own,
+                                  const md_image_setup *model, mdlm_error *err) {
+    const md_image_config *c = &own->config;
+    const md_image_shape s = c->shape, b = model->config.shape;
     if (c->factor == 0)
         return md_fail(err, MDLM_USAGE,
                        "--upscaler '%s' makes nothing larger: `mdlm image-train --task upscale` "
@@ -89,27 +90,13 @@ static mdlm_status check_upscaler(const char *folder, const md_image_config *c,
                    folder, s.X, s.Y, s.C, s.X / c->factor, s.Y / c->factor, s.C, b.X, b.Y, b.C);
 }
 
-static mdlm_status load_upscaler(md_cli_image_model *m, const char *folder,
-                                 const md_cli_image_model *base, mdlm_error *err) {
-    if (!md_is_dir(folder))
-        return md_fail(err, MDLM_INPUT, "--upscaler '%s': there is no such folder", folder);
-    MD_TRY(md_image_setup_load(folder, &m->setup, err));
-    MD_TRY(check_upscaler(folder, &m->setup.config, base->setup.config.shape, err));
-    MD_TRY(md_image_model_load(folder, NULL, &m->net, NULL, err));
-    m->pool = base->pool;
-    m->tape = base->tape;
-    m->view = (md_image_view){.model = m->net, .tape = m->tape};
-    m->denoiser = md_image_model_denoiser(&m->view);
-    return MDLM_OK;
-}
-
 mdlm_status md_cli_cascade_init(md_cli_cascade *c, const md_cli *cli, const char *folder,
                                 const md_cli_image_sampling *how, const md_cli_image_model *base,
                                 const md_cli_upscale_choice *choice, mdlm_error *err) {
     md_cli_image_sampling own = *how;
     own.class = ""; /* the small image tells */
     own.guidance_scale = 1;
-    MD_TRY(load_upscaler(&c->model, folder, base, err));
+    MD_TRY(md_cli_image_load_beside(&c->model, "--upscaler", folder, check_upscaler, base, err));
     MD_TRY(md_cli_image_sampler_init(cli, &own, &c->model, NULL, &c->sampler, err));
     c->sampler.options.seed = ~c->sampler.options.seed; /* noise of its own, of no other --seed */
     MD_TRY(md_cli_upscale_init(&c->small, &c->model.setup.config, choice, err));
@@ -123,8 +110,6 @@ void md_cli_cascade_release(md_cli_cascade *c) {
     md_free(c->x);
     md_cli_upscale_release(&c->small);
     md_cli_image_sampler_release(&c->sampler);
-    c->model.pool = NULL; /* the first model's */
-    c->model.tape = NULL;
     md_cli_image_release(&c->model);
     *c = (md_cli_cascade){0};
 }

@@ -53,7 +53,7 @@ const float *md_cli_upscale_samples(md_cli_upscale *up, const float *x, int64_t 
 /* --- a second model --------------------------------------------------------------------------- */
 
 typedef struct md_cli_cascade {
-    md_cli_image_model model; /* pool and tape are the first model's */
+    md_cli_image_model model;
     md_cli_image_sampler sampler;
     md_cli_upscale small;
     float *x; /* [most, Y, X, C] what came of a run */

@@ -47,9 +47,9 @@ typedef struct md_model_config {
     int block_length;                            /* MD_SEES_BLOCKS: divides seq_len; else 0 */
     md_arch arch;
     bool qkv_bias; /* q, k and v have biases */
-    bool
-        shifted;  /* what the network says of a token it says at the position before: row i of the
-                     hidden states that it is asked for is made from position i - 1 (row 0 from 0) */
+    /* What the network says of a token it says at the position before: row i of the hidden states
+     * that it is asked for is made from position i - 1 (row 0 from 0). */
+    bool shifted;
     int unscored; /* rows of the embedding that the head has not: the last ids have no logit */
     int cond_dim; /* MD_ARCH_MDLM: width of the condition; else 0 */
 } md_model_config;

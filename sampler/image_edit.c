@@ -24,7 +24,8 @@ int64_t md_image_repeats_steps(const md_image_repeats *r) {
 }
 
 md_image_noising md_image_noising_of(md_level s, md_level t) {
-    const double keep = t.signal / s.signal;
+    /* Between steps of one level it stays as it is, also where that is noise alone. */
+    const double keep = t.signal == s.signal ? 1 : t.signal / s.signal;
     return (md_image_noising){
         .keep = keep, .noise = sqrt(fmax(t.noise * t.noise - keep * keep * s.noise * s.noise, 0))};
 }

@@ -47,7 +47,7 @@ int64_t md_image_repeats_steps(const md_image_repeats *r);
  */
 bool md_image_repeats_end(const md_image_repeats *r, int step);
 
-/* What an image at level s becomes at level t, which has more noise: x * keep + z * noise. */
+/* What an image at level s becomes at level t, which has no less noise: x * keep + z * noise. */
 typedef struct md_image_noising {
     double keep, noise;
 } md_image_noising;

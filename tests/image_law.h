@@ -6,7 +6,7 @@
  *     x0(x) = mean + fraction * (x - signal * mean),
  *     fraction = signal sd^2 / (signal^2 sd^2 + noise^2)
  *
- *     md_gaussian p = law_process((md_gaussian_options){.timesteps = 1000});
+ *     md_gaussian p = gaussian_of((md_gaussian_options){.timesteps = 1000});
  *     double variance = law_variance(&p, &opt, 0.25);             of what a rule makes of sd 1/2
  *     law_model model = {.process = &p, .shape = {8, 8, 3}, .sd = 0.5};
  *     md_image_denoiser denoiser = law_denoiser(&model);
@@ -18,14 +18,7 @@
 #include <string.h>
 
 #include "sampler/image_rule.h"
-#include "tests/suite.h"
-
-static inline md_gaussian law_process(md_gaussian_options opt) {
-    md_gaussian p = {0};
-    mdlm_error err;
-    assert_ok(md_gaussian_init(&p, &opt, &err));
-    return p;
-}
+#include "tests/gaussian_process.h"
 
 static inline double law_fraction(md_level at, double variance) {
     return at.signal * variance / (at.signal * at.signal * variance + at.noise * at.noise);
@@ -54,17 +47,23 @@ static inline void law_step(law_state *s, const md_image_way *way, double varian
     }
 }
 
+/* Step i from 0 of those that go from level to level. */
+static inline md_image_way law_way(const md_gaussian *p, const md_image_sampler_options *opt,
+                                   const md_level *levels, int i) {
+    return (md_image_way){.process = p,
+                          .options = opt,
+                          .first = i == 0,
+                          .before = levels[i > 0 ? i - 1 : 0],
+                          .from = levels[i],
+                          .to = levels[i + 1]};
+}
+
 /* The state at levels[steps], of a number that was 1 at levels[0]. */
 static inline law_state law_walk(const md_gaussian *p, const md_level *levels, int steps,
                                  const md_image_sampler_options *opt, double variance) {
     law_state s = {.x = 1};
     for (int i = 0; i < steps; i++) {
-        md_image_way way = {.process = p,
-                            .options = opt,
-                            .first = i == 0,
-                            .before = levels[i > 0 ? i - 1 : 0],
-                            .from = levels[i],
-                            .to = levels[i + 1]};
+        const md_image_way way = law_way(p, opt, levels, i);
         law_step(&s, &way, variance);
     }
     return s;
@@ -81,6 +80,31 @@ static inline double law_variance(const md_gaussian *p, const md_image_sampler_o
     law_state s = law_walk(p, levels, steps, opt, variance);
     double start = md_gaussian_start(p, levels[0]);
     return start * start * s.x * s.x + s.noise;
+}
+
+/* --- runs ------------------------------------------------------------------------------------ */
+
+/* A process of each kind, with a prediction that suits it. */
+enum { LAW_KINDS = 5 };
+static inline md_gaussian law_kind(int i) {
+    static const md_gaussian_options all[LAW_KINDS] = {
+        {.schedule = MD_BETA_COSINE, .timesteps = 200},
+        {.timesteps = 1000, .zero_snr = true, .prediction = MD_PREDICTS_VELOCITY},
+        {.process = MD_PROCESS_VE, .timesteps = 60, .prediction = MD_PREDICTS_IMAGE},
+        {.process = MD_PROCESS_FLOW, .timesteps = 100, .prediction = MD_PREDICTS_VELOCITY},
+        {.timesteps = 100, .prediction = MD_PREDICTS_SCORE},
+    };
+    return gaussian_of(all[i]);
+}
+
+/* Nothing is clipped, so that the law holds. */
+static inline md_image_sampler_options law_options(const char *rule, const md_gaussian *p,
+                                                   int steps) {
+    md_image_sampler_options opt = md_image_sampler_defaults(md_image_rule_find(rule), p);
+    opt.steps = steps;
+    opt.clip.on = false;
+    opt.seed = 3;
+    return opt;
 }
 
 /* --- the network ----------------------------------------------------------------------------- */

@@ -4,18 +4,7 @@
 
 #include "diffusion/gaussian_schedule.h"
 #include "diffusion/gaussian_spacing.h"
-#include "tests/suite.h"
-
-static md_gaussian process(md_gaussian_options opt) {
-    md_gaussian p = {0};
-    mdlm_error err;
-    assert_ok(md_gaussian_init(&p, &opt, &err));
-    return p;
-}
-
-static md_gaussian chain(md_beta_schedule schedule) {
-    return process((md_gaussian_options){.schedule = schedule, .timesteps = 1000});
-}
+#include "tests/gaussian_process.h"
 
 /* The processes of every kind, with few levels and many. */
 enum { KINDS = 9 };
@@ -34,7 +23,7 @@ static md_gaussian kind(int i) {
         {.process = MD_PROCESS_FLOW, .timesteps = 1000, .prediction = MD_PREDICTS_IMAGE},
         {.process = MD_PROCESS_FLOW, .timesteps = 2, .prediction = MD_PREDICTS_VELOCITY},
     };
-    return process(all[i]);
+    return gaussian_of(all[i]);
 }
 
 static void assert_near(double value, double expected, double relative, const char *what) {
@@ -60,7 +49,7 @@ START_TEST(schedules_have_their_published_values) {
         {MD_BETA_SCALED_LINEAR, 999, .012, 4.66009851e-3, .0119993176},
     };
     for (size_t n = 0; n < sizeof rows / sizeof *rows; n++) {
-        md_gaussian p = chain(rows[n].schedule);
+        md_gaussian p = gaussian_chain(rows[n].schedule);
         int i = rows[n].i;
         md_level t = md_gaussian_level(&p, i), s = md_gaussian_level(&p, i - 1);
         md_transition back = md_gaussian_transition(&p, t, s);
@@ -76,9 +65,9 @@ START_TEST(schedules_have_their_published_values) {
 END_TEST
 
 START_TEST(zero_snr_ends_in_noise_and_begins_where_it_began) {
-    md_gaussian p = process((md_gaussian_options){
+    md_gaussian p = gaussian_of((md_gaussian_options){
         .timesteps = 1000, .zero_snr = true, .prediction = MD_PREDICTS_VELOCITY});
-    md_gaussian plain = chain(MD_BETA_LINEAR);
+    md_gaussian plain = gaussian_chain(MD_BETA_LINEAR);
     assert_near(p.levels[499].signal * p.levels[499].signal, .0760287505, 1e-8, "level 499");
     assert_near(p.levels[0].signal, plain.levels[0].signal, 1e-15, "level 0");
     ck_assert(p.levels[999].signal == 0 && p.levels[999].noise == 1);
@@ -92,7 +81,7 @@ START_TEST(zero_snr_ends_in_noise_and_begins_where_it_began) {
 END_TEST
 
 START_TEST(linear_noise_is_157_times_the_image_at_its_end) {
-    md_gaussian p = chain(MD_BETA_LINEAR);
+    md_gaussian p = gaussian_chain(MD_BETA_LINEAR);
     assert_near(p.levels[999].noise / p.levels[999].signal, 157.407, 1e-5, "sigma");
     assert_near(exp(-p.lambda[999] / 2), 157.407, 1e-5, "sigma by lambda");
     md_gaussian_release(&p);
@@ -101,7 +90,7 @@ END_TEST
 
 /* abar is a falling sigmoid: half of it is left in the middle. */
 START_TEST(the_sigmoid_is_symmetric) {
-    md_gaussian p = chain(MD_BETA_SIGMOID);
+    md_gaussian p = gaussian_chain(MD_BETA_SIGMOID);
     for (int i = 99; i < 900; i += 100) {
         double a = p.levels[i].signal, b = p.levels[998 - i].signal;
         ck_assert_double_eq_tol(a * a + b * b, 1, 1e-12); /* rounding of 1000 products */
@@ -155,7 +144,7 @@ START_TEST(impossible_processes_are_refused) {
         ck_assert_ptr_null(p.levels);
     }
     for (int T = 13; T <= 21; T += 8) { /* and just inside the bounds */
-        md_gaussian p = process((md_gaussian_options){
+        md_gaussian p = gaussian_of((md_gaussian_options){
             .schedule = T == 13 ? MD_BETA_SCALED_LINEAR : MD_BETA_LINEAR, .timesteps = T});
         md_gaussian_release(&p);
     }
@@ -245,7 +234,7 @@ END_TEST
 /* --- transitions ----------------------------------------------------------------------------- */
 
 START_TEST(the_posterior_has_its_published_coefficients) {
-    md_gaussian p = chain(MD_BETA_LINEAR);
+    md_gaussian p = gaussian_chain(MD_BETA_LINEAR);
     md_transition back = md_gaussian_transition(&p, p.levels[1], p.levels[0]);
     assert_near(back.image, .5452915, 1e-7, "c1");
     assert_near(back.noisy, .4547085, 1e-6, "c2"); /* seven digits are printed */
@@ -298,7 +287,7 @@ END_TEST
 /* beta' = 1 - abar_t / abar_s and beta~' (Improved DDPM 4); the DDIM variances are beta~' at
  * eta 1. */
 START_TEST(strided_transitions_are_those_of_the_shorter_chain) {
-    md_gaussian p = chain(MD_BETA_LINEAR);
+    md_gaussian p = gaussian_chain(MD_BETA_LINEAR);
     const struct {
         int t, s;
         double small;
@@ -316,7 +305,7 @@ START_TEST(strided_transitions_are_those_of_the_shorter_chain) {
 END_TEST
 
 START_TEST(variances_are_chosen_by_their_kind) {
-    md_gaussian p = chain(MD_BETA_LINEAR);
+    md_gaussian p = gaussian_chain(MD_BETA_LINEAR);
     md_transition back = md_gaussian_transition(&p, p.levels[10], p.levels[5]);
     md_transition last = md_gaussian_transition(&p, p.levels[0], md_gaussian_level(&p, -1));
     ck_assert_double_eq(md_gaussian_log_variance(&p, &back, 0), back.log_small);
@@ -337,7 +326,7 @@ END_TEST
 /* --- spacings -------------------------------------------------------------------------------- */
 
 START_TEST(spacings_visit_the_levels_of_the_papers) {
-    md_gaussian p = chain(MD_BETA_LINEAR);
+    md_gaussian p = gaussian_chain(MD_BETA_LINEAR);
     const struct {
         md_spacing_kind how;
         int N, index[13];
@@ -368,7 +357,7 @@ START_TEST(spacings_visit_the_levels_of_the_papers) {
 END_TEST
 
 START_TEST(as_many_steps_as_levels_visit_every_level) {
-    md_gaussian p = process((md_gaussian_options){.timesteps = 97});
+    md_gaussian p = gaussian_of((md_gaussian_options){.timesteps = 97});
     md_level levels[98];
     mdlm_error err;
     for (int how = MD_SPACING_LEADING; how <= MD_SPACING_TRAILING; how++) {
@@ -384,7 +373,8 @@ START_TEST(as_many_steps_as_levels_visit_every_level) {
 END_TEST
 
 START_TEST(karras_sigmas_are_those_of_edm) {
-    md_gaussian ve = kind(6), vp = chain(MD_BETA_LINEAR), cosine = chain(MD_BETA_COSINE);
+    md_gaussian ve = kind(6), vp = gaussian_chain(MD_BETA_LINEAR),
+                cosine = gaussian_chain(MD_BETA_COSINE);
     const double first[] = {80, 57.586, 40.786};
     md_level levels[19];
     mdlm_error err;
@@ -408,7 +398,7 @@ START_TEST(karras_sigmas_are_those_of_edm) {
 END_TEST
 
 START_TEST(impossible_spacings_are_refused) {
-    md_gaussian p = chain(MD_BETA_LINEAR), flow = kind(7);
+    md_gaussian p = gaussian_chain(MD_BETA_LINEAR), flow = kind(7);
     md_level level;
     mdlm_error err;
     assert_fails(md_gaussian_spacing(&p, MD_SPACING_TRAILING, 1001, &level, &err), MDLM_USAGE,

@@ -4,7 +4,7 @@
 
 #include "base/rng.h"
 #include "diffusion/gaussian_bound.h"
-#include "tests/suite.h"
+#include "tests/gaussian_process.h"
 
 /* Images of independent numbers from N(0, s^2), and the network that knows it: E(eps | x). */
 enum { Y = 2, X = 3, C = 2, NUMBERS = Y * X * C, MOST_IMAGES = 400 };
@@ -71,13 +71,6 @@ static md_image_denoiser denoiser(exact *e) {
                                .predict = predict};
 }
 
-static md_gaussian process(md_gaussian_options opt) {
-    md_gaussian p = {0};
-    mdlm_error err;
-    assert_ok(md_gaussian_init(&p, &opt, &err));
-    return p;
-}
-
 static void draw_images(uint64_t seed, int count, float *images) {
     md_rng rng = {.seed = seed, .stream = MD_STREAM_CORPUS};
     for (int k = 0; k < count * NUMBERS; k++)
@@ -132,7 +125,7 @@ START_TEST(the_terms_of_gaussian_data_are_what_they_are_known_to_be) {
     static float images[MOST_IMAGES * NUMBERS];
     draw_images(1, MOST_IMAGES, images);
     for (int n = 0; n < PROCESSES; n++) {
-        md_gaussian p = process(all_processes[n]);
+        md_gaussian p = gaussian_of(all_processes[n]);
         exact e = {.p = &p};
         md_bound_options opt = {.steps = 40, .batch = 64, .seed = 3};
         md_bound_report r = evaluate(&e, opt, images, MOST_IMAGES, NULL);
@@ -173,7 +166,7 @@ START_TEST(with_the_true_variances_the_bound_is_the_likelihood) {
     for (int n = 0; n < PROCESSES; n++) {
         md_gaussian_options o = all_processes[n];
         o.variance = MD_VARIANCE_LEARNED;
-        md_gaussian p = process(o);
+        md_gaussian p = gaussian_of(o);
         exact e = {.p = &p, .unsure = true};
         md_bound_options opt = {.steps = 100, .batch = 100, .seed = 3};
         md_bound_report r = evaluate(&e, opt, images, MOST_IMAGES, NULL);
@@ -193,7 +186,7 @@ END_TEST
 START_TEST(twice_as_many_steps_as_levels_measure_every_term_twice) {
     float images[NUMBERS];
     draw_images(2, 1, images);
-    md_gaussian p = process((md_gaussian_options){.timesteps = 30});
+    md_gaussian p = gaussian_of((md_gaussian_options){.timesteps = 30});
     exact e = {.p = &p, .wrong = .1};
     md_image_denoiser d = denoiser(&e);
     md_bound_options opt = {.steps = 1000, .batch = 1, .seed = 4};
@@ -229,7 +222,7 @@ END_TEST
 
 START_TEST(strata_cover_all_levels_whatever_their_number) {
     for (int n = 0; n < PROCESSES; n++) {
-        md_gaussian p = process(all_processes[n]);
+        md_gaussian p = gaussian_of(all_processes[n]);
         exact e = {.p = &p};
         md_image_denoiser d = denoiser(&e);
         for (int steps = 4; steps <= 2 * p.T + 2; steps += 1 + steps / 5) {
@@ -262,7 +255,7 @@ START_TEST(estimates_of_the_same_images_scatter_as_stated) {
     enum { SEEDS = 200, IMAGES = 8 };
     float images[IMAGES * NUMBERS];
     draw_images(3, IMAGES, images);
-    md_gaussian p = process((md_gaussian_options){.schedule = MD_BETA_COSINE, .timesteps = 60});
+    md_gaussian p = gaussian_of((md_gaussian_options){.schedule = MD_BETA_COSINE, .timesteps = 60});
     exact e = {.p = &p, .wrong = .1};
     for (int steps = 4; steps <= 24; steps += 20) {
         double sum = 0, squares = 0, stated = 0, exhaustive = 0;
@@ -291,7 +284,7 @@ END_TEST
 START_TEST(estimates_of_other_images_scatter_as_stated) {
     enum { SETS = 200, IMAGES = 20 };
     float images[IMAGES * NUMBERS];
-    md_gaussian p = process((md_gaussian_options){.schedule = MD_BETA_COSINE, .timesteps = 60});
+    md_gaussian p = gaussian_of((md_gaussian_options){.schedule = MD_BETA_COSINE, .timesteps = 60});
     exact e = {.p = &p};
     double sum = 0, squares = 0, stated = 0;
     for (uint64_t set = 0; set < SETS; set++) {
@@ -318,7 +311,7 @@ START_TEST(results_do_not_depend_on_batches_calls_and_threads) {
     mdlm_error err;
     draw_images(5, IMAGES, images);
     md_gaussian p =
-        process((md_gaussian_options){.timesteps = 100, .variance = MD_VARIANCE_LEARNED});
+        gaussian_of((md_gaussian_options){.timesteps = 100, .variance = MD_VARIANCE_LEARNED});
     exact e = {.p = &p};
     md_bound_options opt = {.steps = 11, .batch = IMAGES, .seed = 6, .clip = true};
     r[0] = evaluate(&e, opt, images, IMAGES, bits[0]);
@@ -354,7 +347,7 @@ static int cancel_later(void *user, int64_t evaluations) {
 START_TEST(what_is_wrong_is_said) {
     float images[2 * NUMBERS];
     draw_images(7, 2, images);
-    md_gaussian p = process((md_gaussian_options){.timesteps = 100});
+    md_gaussian p = gaussian_of((md_gaussian_options){.timesteps = 100});
     exact e = {.p = &p};
     md_image_denoiser d = denoiser(&e);
     md_bound_options opt = {.steps = 3, .batch = 2};

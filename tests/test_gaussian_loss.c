@@ -4,22 +4,11 @@
 
 #include "base/rng.h"
 #include "diffusion/gaussian_loss.h"
-#include "tests/suite.h"
+#include "tests/gaussian_process.h"
 
 enum { PIXELS = 3, C = 2, NUMBERS = PIXELS * C, LOSSES = 6, PREDICTIONS = 4, VARIANCES = 3 };
 
 static const double ln2 = 0.69314718055994530942;
-
-static md_gaussian process(md_gaussian_options opt) {
-    md_gaussian p = {0};
-    mdlm_error err;
-    assert_ok(md_gaussian_init(&p, &opt, &err));
-    return p;
-}
-
-static md_gaussian chain(md_beta_schedule schedule) {
-    return process((md_gaussian_options){.schedule = schedule, .timesteps = 1000});
-}
 
 /* An image, its noise, and what a network might say of it. */
 typedef struct example {
@@ -114,7 +103,7 @@ START_TEST(divergence_of_normals_has_its_published_value) {
 END_TEST
 
 START_TEST(decoder_has_its_published_bits) {
-    md_gaussian p = chain(MD_BETA_LINEAR), cosine = chain(MD_BETA_COSINE);
+    md_gaussian p = gaussian_chain(MD_BETA_LINEAR), cosine = gaussian_chain(MD_BETA_COSINE);
     md_level clean = md_gaussian_level(&p, -1);
     double l = md_gaussian_transition(&p, p.levels[0], clean).log_small;
     const double expected[] = {1.30538, 1.49044, 2.04615};
@@ -155,15 +144,15 @@ START_TEST(decoder_gives_probabilities) {
 END_TEST
 
 START_TEST(prior_has_its_published_value) {
-    md_gaussian p = chain(MD_BETA_LINEAR);
+    md_gaussian p = gaussian_chain(MD_BETA_LINEAR);
     const float ends[4] = {-1, 1, 1, -1};
     ck_assert_double_eq_tol(md_gaussian_prior(&p, ends, 4), 2.91129e-5, 5e-11);
     md_gaussian_release(&p);
-    p = process((md_gaussian_options){
+    p = gaussian_of((md_gaussian_options){
         .process = MD_PROCESS_FLOW, .timesteps = 10, .prediction = MD_PREDICTS_IMAGE});
     ck_assert_double_eq(md_gaussian_prior(&p, ends, 4), 0); /* noise alone */
     md_gaussian_release(&p);
-    p = process((md_gaussian_options){.process = MD_PROCESS_VE, .timesteps = 10});
+    p = gaussian_of((md_gaussian_options){.process = MD_PROCESS_VE, .timesteps = 10});
     ck_assert_double_eq_tol(md_gaussian_prior(&p, ends, 4), .5 / 6400 / ln2, 1e-15);
     md_gaussian_release(&p);
 }
@@ -172,7 +161,7 @@ END_TEST
 START_TEST(min_snr_weights_have_their_published_values) {
     const double snr = 8.71045;
     for (int kind = 0; kind < 3; kind++) {
-        md_gaussian p = process(
+        md_gaussian p = gaussian_of(
             (md_gaussian_options){.timesteps = 1000, .prediction = (md_prediction_kind)kind});
         double expected[] = {5 / snr, 5, 5 / (snr + 1)};
         example e;
@@ -192,7 +181,7 @@ END_TEST
 
 START_TEST(simple_is_the_error_of_what_is_predicted) {
     for (int kind = 0; kind < PREDICTIONS; kind++) {
-        md_gaussian p = process((md_gaussian_options){
+        md_gaussian p = gaussian_of((md_gaussian_options){
             .schedule = MD_BETA_COSINE, .timesteps = 100, .prediction = (md_prediction_kind)kind});
         for (int i = 0; i < 95; i += 19) {
             example e;
@@ -215,9 +204,9 @@ START_TEST(the_v_loss_is_the_error_of_v_whatever_is_predicted) {
     for (int flow = 0; flow < 2; flow++) {
         for (int kind = flow ? 1 : 0; kind < 3; kind++) {
             md_gaussian p =
-                process((md_gaussian_options){.process = flow ? MD_PROCESS_FLOW : MD_PROCESS_VP,
-                                              .timesteps = 1000,
-                                              .prediction = (md_prediction_kind)kind});
+                gaussian_of((md_gaussian_options){.process = flow ? MD_PROCESS_FLOW : MD_PROCESS_VP,
+                                                  .timesteps = 1000,
+                                                  .prediction = (md_prediction_kind)kind});
             for (int i = 150; i < 1000; i += 333) { /* above the floor of the noise */
                 example e;
                 make(&e, &p, i, .2);
@@ -243,10 +232,11 @@ static const int some_levels[] = {0, 1, 40, 998};
 START_TEST(vlb_is_the_term_of_the_bound_times_the_levels) {
     for (int variance = 0; variance < VARIANCES; variance++) {
         for (int kind = 0; kind < PREDICTIONS; kind++) {
-            md_gaussian p = process((md_gaussian_options){.schedule = MD_BETA_COSINE,
-                                                          .timesteps = 1000,
-                                                          .prediction = (md_prediction_kind)kind,
-                                                          .variance = (md_variance_kind)variance});
+            md_gaussian p =
+                gaussian_of((md_gaussian_options){.schedule = MD_BETA_COSINE,
+                                                  .timesteps = 1000,
+                                                  .prediction = (md_prediction_kind)kind,
+                                                  .variance = (md_variance_kind)variance});
             for (int n = 0; n < 4; n++) {
                 example e;
                 make(&e, &p, some_levels[n], .1);
@@ -272,7 +262,7 @@ START_TEST(vlb_is_the_term_of_the_bound_times_the_levels) {
 END_TEST
 
 START_TEST(an_evaluated_term_clips_x0) {
-    md_gaussian p = process((md_gaussian_options){
+    md_gaussian p = gaussian_of((md_gaussian_options){
         .schedule = MD_BETA_COSINE, .timesteps = 100, .prediction = MD_PREDICTS_IMAGE});
     example e, inside;
     make(&e, &p, 30, 2);
@@ -352,11 +342,11 @@ START_TEST(every_gradient_is_that_of_differences) {
             if (processes[n] == MD_PROCESS_FLOW && of_noise) continue;
             for (int variance = 0; variance < VARIANCES; variance++) {
                 md_gaussian p =
-                    process((md_gaussian_options){.process = processes[n],
-                                                  .schedule = MD_BETA_COSINE,
-                                                  .timesteps = 100,
-                                                  .prediction = (md_prediction_kind)kind,
-                                                  .variance = (md_variance_kind)variance});
+                    gaussian_of((md_gaussian_options){.process = processes[n],
+                                                      .schedule = MD_BETA_COSINE,
+                                                      .timesteps = 100,
+                                                      .prediction = (md_prediction_kind)kind,
+                                                      .variance = (md_variance_kind)variance});
                 for (int loss = 0; loss < LOSSES; loss++) {
                     bool fixed = variance != MD_VARIANCE_LEARNED;
                     if (fixed && loss == MD_LOSS_HYBRID) continue;
@@ -371,7 +361,7 @@ END_TEST
 
 START_TEST(a_weight_scales_the_gradient_and_not_the_value) {
     md_gaussian p =
-        process((md_gaussian_options){.timesteps = 100, .variance = MD_VARIANCE_LEARNED});
+        gaussian_of((md_gaussian_options){.timesteps = 100, .variance = MD_VARIANCE_LEARNED});
     float once[2 * NUMBERS];
     example e;
     make(&e, &p, 20, .3);
@@ -390,7 +380,7 @@ START_TEST(losses_at_noise_alone_are_finite) {
                                    .prediction = n % 2 ? MD_PREDICTS_VELOCITY : MD_PREDICTS_IMAGE};
         opt.process = n < 2 ? MD_PROCESS_FLOW : MD_PROCESS_VP;
         opt.zero_snr = n >= 2;
-        md_gaussian p = process(opt);
+        md_gaussian p = gaussian_of(opt);
         for (int loss = 0; loss < LOSSES; loss++) {
             if (loss == MD_LOSS_HYBRID) continue;
             example e;

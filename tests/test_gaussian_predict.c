@@ -5,20 +5,15 @@
 
 #include "base/rng.h"
 #include "diffusion/gaussian_predict.h"
-#include "tests/suite.h"
+#include "tests/gaussian_process.h"
 
 enum { PROCESSES = 3, KINDS = 4, NUMBERS = 7 };
 
 static md_gaussian process(md_process_kind kind) {
-    md_gaussian p = {0};
-    mdlm_error err;
-    assert_ok(md_gaussian_init(&p,
-                               &(md_gaussian_options){.process = kind,
-                                                      .schedule = MD_BETA_COSINE,
-                                                      .timesteps = 100,
-                                                      .prediction = MD_PREDICTS_IMAGE},
-                               &err));
-    return p;
+    return gaussian_of((md_gaussian_options){.process = kind,
+                                             .schedule = MD_BETA_COSINE,
+                                             .timesteps = 100,
+                                             .prediction = MD_PREDICTS_IMAGE});
 }
 
 static float noise(uint32_t k) {

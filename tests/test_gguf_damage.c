@@ -200,6 +200,17 @@ START_TEST(an_alignment_that_is_no_power_of_two_is_refused) {
 }
 END_TEST
 
+START_TEST(an_alignment_beyond_the_end_is_refused) {
+    gguf_bytes b = {0};
+    gguf_bytes_header(&b, 3, 1, 1);
+    gguf_bytes_u32_key(&b, "general.alignment", (uint32_t)1 << 31);
+    gguf_bytes_tensor(&b, "x", (gguf_tensor){.type = 0, .rank = 1, .dim = {1}, .offset = 0});
+    gguf_bytes_pad(&b);
+    gguf_bytes_zeros(&b, 64);
+    refuse(&b, "4 bytes at 0 of the data end past its 0 bytes in tensor 'x'");
+}
+END_TEST
+
 START_TEST(a_part_of_a_model_is_refused) {
     gguf_bytes b = {0};
     gguf_bytes_header(&b, 3, 0, 1);
@@ -419,6 +430,7 @@ static void add_hostile(Suite *s) {
     suite_case(s, a_key_twice_is_refused);
     suite_case(s, a_malformed_key_is_refused);
     suite_case(s, an_alignment_that_is_no_power_of_two_is_refused);
+    suite_case(s, an_alignment_beyond_the_end_is_refused);
     suite_case(s, a_part_of_a_model_is_refused);
     suite_case(s, a_malformed_name_of_a_tensor_is_refused);
     suite_case(s, two_tensors_of_one_name_are_refused);

@@ -7,24 +7,18 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "tensor/optim.h"
-#include "tests/suite.h"
+#include "tests/gaussian_process.h"
+#include "tests/image_training.h"
 #include "train/image_labels.h"
 #include "train/image_plan.h"
-#include "train/image_task.h"
 
-enum { SIDE = 8, PIXELS = SIDE * SIDE, IMAGES = 400, HELD = 40, LEVELS = 100, CLASSES = 4 };
-
-typedef struct fixture {
-    md_pool *pool;
-    md_kernels kernels;
-    md_tape *tape;
-    md_images *set;
-    md_image_setup setup;
-    md_times times;
-    md_image_model *model;
-    md_image_task task;
-    md_task view;
-} fixture;
+enum {
+    SIDE = TRAINING_SIDE,
+    IMAGES = TRAINING_IMAGES,
+    PIXELS = SIDE * SIDE,
+    LEVELS = 100,
+    CLASSES = 4
+};
 
 typedef struct variant {
     bool noisy;
@@ -44,7 +38,7 @@ static void fill(unsigned char *images, unsigned char *labels) {
     }
 }
 
-static void open_set(fixture *f) {
+static void open_set(training *t) {
     mdlm_error err = {0};
     static unsigned char images[16 + IMAGES * PIXELS] = {
         0, 0, 8, 3, 0, 0, IMAGES >> 8, IMAGES & 255, 0, 0, 0, SIDE, 0, 0, 0, SIDE};
@@ -55,112 +49,52 @@ static void open_set(fixture *f) {
     fill(images + 16, labels + 8);
     assert_ok(md_file_write(path, images, sizeof images, &err));
     assert_ok(md_file_write(beside, labels, sizeof labels, &err));
-    assert_ok(md_images_open(path, &opt, &f->set, &err));
+    assert_ok(md_images_open(path, &opt, &t->set, &err));
     md_free(beside);
     md_free(path);
     suite_tmp_remove(folder);
 }
 
-static void make_task(fixture *f, const variant *v) {
+static void start(training *t, variant v) {
     mdlm_error err = {0};
-    f->task = (md_image_task){.model = f->model,
-                              .setup = &f->setup,
-                              .times = &f->times,
-                              .pool = f->pool,
-                              .tape = f->tape,
-                              .seed = 5,
-                              .batch = v->batch,
-                              .accum = v->accum,
-                              .class_drop = 1}; /* which does not matter */
-    assert_ok(md_image_loader_init(&f->task.train, f->set, 0, IMAGES - HELD, 5, &err));
-    assert_ok(md_image_loader_init(&f->task.held, f->set, IMAGES - HELD, HELD, 5, &err));
-    f->task.train.mixed = f->task.held.mixed = true;
-    assert_ok(md_image_task_init(&f->task, &err));
-    f->view = md_image_task_view(&f->task);
-}
-
-static void fixture_init(fixture *f, variant v) {
-    mdlm_error err = {0};
-    const md_gaussian_options process = {.schedule = MD_BETA_COSINE, .timesteps = LEVELS};
-    *f = (fixture){.pool = md_pool_new(v.threads, &err)};
-    assert_ok(md_kernels_init(&f->kernels, "ref", &err));
-    f->tape = md_tape_new(f->pool, &f->kernels, &err);
-    open_set(f);
-    f->setup.config = (md_image_config){.backbone = MD_BACKBONE_ENCODER,
+    training_init(t, v.threads);
+    open_set(t);
+    t->setup.config = (md_image_config){.backbone = MD_BACKBONE_ENCODER,
                                         .shape = {SIDE, SIDE, 1},
-                                        .classes = md_images_classes(f->set),
+                                        .classes = md_images_classes(t->set),
                                         .noisy = v.noisy,
                                         .base = 16,
                                         .mults = {2, {1, 1}},
                                         .res_blocks = 1};
     if (v.noisy) {
-        assert_ok(md_gaussian_init(&f->setup.process, &process, &err));
-        assert_ok(md_times_init(&f->times, MD_TIMES_UNIFORM, &f->setup.process, &err));
+        t->setup.process =
+            gaussian_of((md_gaussian_options){.schedule = MD_BETA_COSINE, .timesteps = LEVELS});
+        assert_ok(md_times_init(&t->times, MD_TIMES_UNIFORM, &t->setup.process, &err));
     }
-    assert_ok(md_image_model_new(&f->setup.config, true, &f->model, &err));
-    md_image_model_init(f->model, 3);
-    make_task(f, &v);
-}
-
-static void fixture_release(fixture *f) {
-    md_image_task_release(&f->task);
-    md_image_model_free(f->model);
-    md_times_release(&f->times);
-    md_image_setup_release(&f->setup);
-    md_images_free(f->set);
-    md_tape_free(f->tape);
-    md_pool_free(f->pool);
-}
-
-/* Weights with no zeros in the last layer, so that probabilities differ. */
-static void shake(fixture *f) {
-    md_params *params = md_image_model_params(f->model);
-    md_real *values = md_params_values(params);
-    for (int64_t i = 0; i < md_params_size(params); i++) {
-        const md_rng rng = {.seed = 8, .stream = MD_STREAM_INIT};
-        values[i] += (md_real)(0.05 * md_normal(rng, 0, (uint32_t)i));
-    }
-}
-
-/* The loss of a step, and its gradients in the slab. */
-static double step_of(fixture *f, int64_t step) {
-    mdlm_error err = {0};
-    double loss;
-    const md_rng key = {.seed = 5, .stream = MD_STREAM_DROPOUT, .step = (uint64_t)step};
-    assert_ok(md_task_run(&f->view, f->tape, key, true, &loss, &err));
-    return loss;
-}
-
-static double gradient_difference(fixture *a, fixture *b) {
-    const md_params *p = md_image_model_params(a->model), *q = md_image_model_params(b->model);
-    double difference = 0, total = 0;
-    for (int64_t i = 0; i < md_params_size(p); i++) {
-        const double x = (double)md_params_grads(p)[i], y = (double)md_params_grads(q)[i];
-        difference += (x - y) * (x - y);
-        total += x * x;
-    }
-    return sqrt(difference / total);
+    training_start(t, &(md_image_task){.batch = v.batch,
+                                       .accum = v.accum,
+                                       .class_drop = 1}); /* which does not matter */
 }
 
 /* --- a step ----------------------------------------------------------------------------------- */
 
-static void forget_head(fixture *f) {
-    md_tensor *head = md_image_model_head(f->model);
+static void forget_head(training *t) {
+    md_tensor *head = md_image_model_head(t->model);
     memset(head->data, 0, (size_t)md_tensor_size(head) * sizeof *head->data);
 }
 
 START_TEST(a_classifier_without_an_opinion_loses_the_logarithm_of_the_classes) {
     for (int noisy = 0; noisy < 2; noisy++) {
-        fixture f;
+        training t;
         double value;
         mdlm_error err = {0};
-        fixture_init(&f, (variant){noisy, 8, 1, 1});
-        forget_head(&f);
+        start(&t, (variant){noisy, 8, 1, 1});
+        forget_head(&t);
         const double expected = log(CLASSES);
-        ck_assert_double_eq_tol(step_of(&f, 1), expected, 1e-6); /* single precision */
-        assert_ok(f.view.validate(f.view.context, true, &value, &err));
+        ck_assert_double_eq_tol(training_step(&t, 1), expected, 1e-6); /* single precision */
+        assert_ok(t.view.validate(t.view.context, true, &value, &err));
         ck_assert_double_eq_tol(value, expected, 1e-6);
-        fixture_release(&f);
+        training_release(&t);
     }
 }
 END_TEST
@@ -168,47 +102,47 @@ END_TEST
 /* The tolerances are those of sums in another order. */
 START_TEST(a_step_is_the_same_in_micro_batches_and_on_any_number_of_threads) {
     for (int noisy = 0; noisy < 2; noisy++) {
-        fixture whole, parts, threads;
-        fixture_init(&whole, (variant){noisy, 8, 1, 1});
-        fixture_init(&parts, (variant){noisy, 2, 4, 1});
-        fixture_init(&threads, (variant){noisy, 8, 1, 4});
-        shake(&whole);
-        shake(&parts);
-        shake(&threads);
-        const double a = step_of(&whole, 3), b = step_of(&parts, 3);
+        training whole, parts, threads;
+        start(&whole, (variant){noisy, 8, 1, 1});
+        start(&parts, (variant){noisy, 2, 4, 1});
+        start(&threads, (variant){noisy, 8, 1, 4});
+        training_shake(&whole);
+        training_shake(&parts);
+        training_shake(&threads);
+        const double a = training_step(&whole, 3), b = training_step(&parts, 3);
         ck_assert_double_eq_tol(a, b, 1e-6 * a);
-        ck_assert_double_lt(gradient_difference(&whole, &parts), 1e-5);
-        ck_assert(step_of(&threads, 3) == a);
-        ck_assert(gradient_difference(&whole, &threads) == 0);
-        fixture_release(&threads);
-        fixture_release(&parts);
-        fixture_release(&whole);
+        ck_assert_double_lt(training_difference(&whole, &parts), 1e-5);
+        ck_assert(training_step(&threads, 3) == a);
+        ck_assert(training_difference(&whole, &threads) == 0);
+        training_release(&threads);
+        training_release(&parts);
+        training_release(&whole);
     }
 }
 END_TEST
 
 /* Half of ln 4 is what one loses who knows half of the image. */
 START_TEST(sixty_steps_tell_where_an_image_is_bright) {
-    fixture f;
+    training t;
     mdlm_error err = {0};
     double value;
-    fixture_init(&f, (variant){false, 16, 1, 2});
+    start(&t, (variant){false, 16, 1, 2});
     md_optimizer_options options = md_optimizer_defaults();
-    md_params *params = md_image_model_params(f.model);
-    md_optimizer *optimizer = md_optimizer_new(params, &f.kernels, &options, &err);
+    md_params *params = md_image_model_params(t.model);
+    md_optimizer *optimizer = md_optimizer_new(params, &t.kernels, &options, &err);
     for (int i = 0; i < 60; i++) {
-        step_of(&f, i + 1);
-        assert_ok(md_optimizer_step(optimizer, 3e-3, f.pool, NULL, &err));
+        training_step(&t, i + 1);
+        assert_ok(md_optimizer_step(optimizer, 3e-3, t.pool, NULL, &err));
     }
-    assert_ok(f.view.validate(f.view.context, true, &value, &err));
+    assert_ok(t.view.validate(t.view.context, true, &value, &err));
     ck_assert_double_lt(value, log(CLASSES) / 2);
     md_buffer text = {0};
-    assert_ok(f.view.sample(f.view.context, 60, &text, &err));
+    assert_ok(t.view.sample(t.view.context, 60, &text, &err));
     ck_assert(strstr(text.data, "% of 40 images held out are told right") != NULL);
     ck_assert_double_gt(strtod(text.data, NULL), 50);
     md_buffer_release(&text);
     md_optimizer_free(optimizer);
-    fixture_release(&f);
+    training_release(&t);
 }
 END_TEST
 
@@ -273,10 +207,8 @@ END_TEST
 START_TEST(images_are_noised_as_their_levels_say_in_any_batch) {
     table t = {0};
     mdlm_error err = {0};
-    md_gaussian process = {0};
-    const md_gaussian_options opt = {
-        .process = MD_PROCESS_VE, .timesteps = 10, .prediction = MD_PREDICTS_IMAGE};
-    assert_ok(md_gaussian_init(&process, &opt, &err));
+    md_gaussian process = gaussian_of((md_gaussian_options){
+        .process = MD_PROCESS_VE, .timesteps = 10, .prediction = MD_PREDICTS_IMAGE});
     const md_image_classifier classifier = table_classifier(&t, true);
     md_label_judge judge = {.classifier = &classifier, .process = &process, .seed = 4};
     md_label_score score = {0};
@@ -306,20 +238,10 @@ END_TEST
 /* --- the plan and the files ------------------------------------------------------------------- */
 
 static md_image_settings settings_of(bool noisy) {
-    return (md_image_settings){.task = "classify",
-                               .noisy = noisy,
-                               .backbone = "unet",
-                               .channel_mults = "auto",
-                               .res_blocks = 2,
-                               .attn_res = "auto",
-                               .process = "vp",
-                               .timesteps = 1000,
-                               .noise_schedule = "auto",
-                               .prediction = "auto",
-                               .variance = "auto",
-                               .loss = "auto",
-                               .timestep_sampling = "auto",
-                               .loop = {.optimizer = "adamw", .accum = 1}};
+    md_image_settings s = training_settings("classify");
+    s.noisy = noisy;
+    s.process = "vp";
+    return s;
 }
 
 START_TEST(the_plan_of_a_classifier_is_an_encoder) {
@@ -370,20 +292,20 @@ END_TEST
 START_TEST(a_setup_survives_its_files_with_a_process_or_without) {
     static const char *const names[] = {"a", "b", "c", "d"};
     for (int noisy = 0; noisy < 2; noisy++) {
-        fixture f;
+        training t;
         mdlm_error err = {0};
         md_image_setup found = {0};
-        fixture_init(&f, (variant){noisy, 8, 1, 1});
-        ck_assert_int_eq(f.setup.config.classes, CLASSES);
-        assert_ok(md_image_setup_name(&f.setup, names, f.setup.config.classes, &err));
+        start(&t, (variant){noisy, 8, 1, 1});
+        ck_assert_int_eq(t.setup.config.classes, CLASSES);
+        assert_ok(md_image_setup_name(&t.setup, names, t.setup.config.classes, &err));
         char *folder = suite_tmp_dir();
-        assert_ok(md_image_setup_save(&f.setup, folder, &err));
+        assert_ok(md_image_setup_save(&t.setup, folder, &err));
         assert_ok(md_image_setup_load(folder, &found, &err));
-        ck_assert(md_image_config_equal(&found.config, &f.setup.config));
+        ck_assert(md_image_config_equal(&found.config, &t.setup.config));
         ck_assert_int_eq(found.process.T, noisy ? LEVELS : 0);
         md_image_setup_release(&found);
         suite_tmp_remove(folder);
-        fixture_release(&f);
+        training_release(&t);
     }
 }
 END_TEST

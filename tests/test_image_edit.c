@@ -8,25 +8,6 @@
 static const md_image_shape shape = {19, 9, 3};
 enum { PIXELS = 19 * 9, SIZE = PIXELS * 3, SAMPLES = 5 };
 
-static md_image_sampler_options options(const char *rule, const md_gaussian *p, int steps) {
-    md_image_sampler_options opt = md_image_sampler_defaults(md_image_rule_find(rule), p);
-    opt.steps = steps;
-    opt.clip.on = false;
-    opt.seed = 3;
-    return opt;
-}
-
-static md_gaussian kind(int i) {
-    static const md_gaussian_options all[] = {
-        {.schedule = MD_BETA_COSINE, .timesteps = 200},
-        {.timesteps = 1000, .zero_snr = true, .prediction = MD_PREDICTS_VELOCITY},
-        {.process = MD_PROCESS_VE, .timesteps = 60, .prediction = MD_PREDICTS_IMAGE},
-        {.process = MD_PROCESS_FLOW, .timesteps = 100, .prediction = MD_PREDICTS_VELOCITY},
-    };
-    return law_process(all[i]);
-}
-enum { KINDS = 4 };
-
 /* Sources and masks that differ from image to image; with about a third known. */
 typedef struct given {
     float source[SAMPLES * SIZE];
@@ -56,14 +37,14 @@ START_TEST(strength_is_the_share_of_the_steps_that_is_left) {
 END_TEST
 
 START_TEST(a_run_from_a_source_is_one_from_it_with_noise) {
-    for (int k = 0; k < KINDS; k++) {
+    for (int k = 0; k < LAW_KINDS; k++) {
         given g;
         float x[SAMPLES * SIZE], by_hand[SAMPLES * SIZE];
         mdlm_error err;
-        md_gaussian p = kind(k);
+        md_gaussian p = law_kind(k);
         law_model model = {.process = &p, .shape = shape, .sd = 0.5, .bend = 0.1};
         md_image_denoiser denoiser = law_denoiser(&model);
-        md_image_sampler_options opt = options("ddpm", &p, 12);
+        md_image_sampler_options opt = law_options("ddpm", &p, 12);
         md_level levels[13];
         const md_rng rng = {.seed = opt.seed, .stream = MD_STREAM_NOISE};
         fill(&g);
@@ -93,13 +74,13 @@ START_TEST(less_of_the_source_is_left_the_greater_the_strength) {
     static const double strengths[] = {0.1, 0.3, 0.5, 0.7, 1};
     mdlm_error err;
     md_gaussian p =
-        law_process((md_gaussian_options){.timesteps = 100, .schedule = MD_BETA_COSINE});
+        gaussian_of((md_gaussian_options){.timesteps = 100, .schedule = MD_BETA_COSINE});
     law_model model = {.process = &p, .shape = shape, .sd = 0.5};
     md_image_denoiser denoiser = law_denoiser(&model);
     double before = 0;
     for (int i = 0; i < NUMBERS; i++) source[i] = i % 2 ? 0.8F : -0.8F;
     for (int n = 0; n < 5; n++) {
-        md_image_sampler_options opt = options("ddpm", &p, 100);
+        md_image_sampler_options opt = law_options("ddpm", &p, 100);
         const md_image_batch batch = {.x = x, .source = source, .samples = N};
         double left = 0;
         opt.start = md_image_edit_start(100, strengths[n]);
@@ -135,10 +116,10 @@ START_TEST(with_one_noise_images_differ_by_their_sources_alone) {
     given g;
     float x[SAMPLES * SIZE];
     mdlm_error err;
-    md_gaussian p = kind(0);
+    md_gaussian p = law_kind(0);
     law_model model = {.process = &p, .shape = shape, .sd = 0.5, .bend = 0.1};
     md_image_denoiser denoiser = law_denoiser(&model);
-    md_image_sampler_options opt = options("ddpm", &p, 8);
+    md_image_sampler_options opt = law_options("ddpm", &p, 8);
     fill(&g);
     memcpy(g.source + 3 * SIZE, g.source, SIZE * sizeof *x);
     opt.start = 3;
@@ -156,28 +137,31 @@ END_TEST
 
 /* --- inpainting ------------------------------------------------------------------------------ */
 
+static void check_known(int kind, const char *rule, int start) {
+    given g;
+    float x[SAMPLES * SIZE];
+    mdlm_error err;
+    md_gaussian p = law_kind(kind);
+    law_model model = {.process = &p, .shape = shape, .sd = 0.5, .bend = 0.1};
+    md_image_denoiser denoiser = law_denoiser(&model);
+    md_image_sampler_options opt = law_options(rule, &p, 9);
+    fill(&g);
+    opt.start = start;
+    opt.jump = 2;
+    opt.resamplings = 2;
+    const md_image_batch batch = {
+        .x = x, .source = g.source, .repaint = g.repaint, .samples = SAMPLES};
+    assert_ok(md_image_sampler_run(&denoiser, &p, &opt, &batch, NULL, &err));
+    ck_assert_int_eq(known_changes(&g, x), 0);
+    for (int i = 0; i < SAMPLES * SIZE; i++) ck_assert(!g.repaint[i / 3] || x[i] != g.source[i]);
+    md_gaussian_release(&p);
+}
+
 START_TEST(known_pixels_come_back_to_the_bit) {
-    for (int r = 0; md_image_rule_names[r]; r++)
-        for (int start = -1; start < 4; start += 4) {
-            given g;
-            float x[SAMPLES * SIZE];
-            mdlm_error err;
-            md_gaussian p = kind(r % KINDS);
-            law_model model = {.process = &p, .shape = shape, .sd = 0.5, .bend = 0.1};
-            md_image_denoiser denoiser = law_denoiser(&model);
-            md_image_sampler_options opt = options(md_image_rule_names[r], &p, 9);
-            fill(&g);
-            opt.start = start;
-            opt.jump = 2;
-            opt.resamplings = 2;
-            const md_image_batch batch = {
-                .x = x, .source = g.source, .repaint = g.repaint, .samples = SAMPLES};
-            assert_ok(md_image_sampler_run(&denoiser, &p, &opt, &batch, NULL, &err));
-            ck_assert_int_eq(known_changes(&g, x), 0);
-            for (int i = 0; i < SAMPLES * SIZE; i++)
-                ck_assert(!g.repaint[i / 3] || x[i] != g.source[i]);
-            md_gaussian_release(&p);
-        }
+    for (int k = 0; k < LAW_KINDS; k++)
+        for (int r = 0; md_image_rule_names[r]; r++)
+            for (int start = -1; start < 4; start += 4)
+                check_known(k, md_image_rule_names[r], start);
 }
 END_TEST
 
@@ -186,10 +170,10 @@ START_TEST(pixels_that_are_repainted_do_not_matter) {
     given g;
     float x[2][SAMPLES * SIZE];
     mdlm_error err;
-    md_gaussian p = kind(0);
+    md_gaussian p = law_kind(0);
     law_model model = {.process = &p, .shape = shape, .sd = 0.5, .bend = 0.1};
     md_image_denoiser denoiser = law_denoiser(&model);
-    const md_image_sampler_options opt = options("ddim", &p, 15);
+    const md_image_sampler_options opt = law_options("ddim", &p, 15);
     fill(&g);
     for (int n = 0; n < 2; n++) {
         const md_image_batch batch = {
@@ -250,12 +234,12 @@ START_TEST(steps_are_repeated_as_in_the_paper) {
         mdlm_error err;
         md_sampler_work work;
         md_gaussian p =
-            law_process((md_gaussian_options){.timesteps = T, .schedule = MD_BETA_COSINE});
+            gaussian_of((md_gaussian_options){.timesteps = T, .schedule = MD_BETA_COSINE});
         j = (journal){.model = {.process = &p, .shape = {1, 2, 1}, .sd = 0.5}};
         md_image_denoiser denoiser = law_denoiser(&j.model);
         denoiser.context = &j;
         denoiser.predict = note_time;
-        md_image_sampler_options opt = options("ddpm", &p, T);
+        md_image_sampler_options opt = law_options("ddpm", &p, T);
         opt.jump = jump;
         opt.resamplings = resamplings;
         const md_image_batch batch = {.x = x, .source = source, .repaint = repaint, .samples = 1};
@@ -270,7 +254,7 @@ START_TEST(steps_are_repeated_as_in_the_paper) {
 END_TEST
 
 START_TEST(noise_that_is_added_leads_from_level_to_level) {
-    md_gaussian p = kind(0);
+    md_gaussian p = law_kind(0);
     for (int from = -1; from < 199; from += 40) {
         md_level s = md_gaussian_level(&p, from), t = md_gaussian_level(&p, from + 40);
         md_image_noising how = md_image_noising_of(s, t);
@@ -314,11 +298,11 @@ static moments repainted(double known, int resamplings, int jump) {
     static float x[2 * N], source[2 * N];
     static uint8_t repaint[2 * N];
     mdlm_error err;
-    md_gaussian p = law_process((md_gaussian_options){.timesteps = 50, .schedule = MD_BETA_COSINE});
+    md_gaussian p = gaussian_of((md_gaussian_options){.timesteps = 50, .schedule = MD_BETA_COSINE});
     pair_model model = {.process = &p, .sd = 0.5, .correlation = 0.9};
     const md_image_denoiser denoiser = {
         .context = &model, .shape = {1, 2, 1}, .outputs = 1, .predict = pair_predict};
-    md_image_sampler_options opt = options("ddpm", &p, 50);
+    md_image_sampler_options opt = law_options("ddpm", &p, 50);
     moments m = {0};
     for (int i = 0; i < 2 * N; i++) source[i] = (float)known, repaint[i] = i % 2 == 1;
     opt.jump = jump;
@@ -354,10 +338,10 @@ typedef struct cut {
 
 static void sample(cut how, const given *g, float *x) {
     mdlm_error err;
-    md_gaussian p = kind(0);
+    md_gaussian p = law_kind(0);
     law_model model = {.process = &p, .shape = shape, .sd = 0.4, .bend = 0.1};
     md_image_denoiser denoiser = law_denoiser(&model);
-    md_image_sampler_options opt = options("ddpm", &p, 12);
+    md_image_sampler_options opt = law_options("ddpm", &p, 12);
     opt.jump = 3;
     opt.resamplings = 3;
     opt.batch = how.batch;
@@ -393,10 +377,10 @@ START_TEST(of_a_cancelled_run_known_pixels_are_kept) {
     float x[SAMPLES * SIZE];
     int steps = 0;
     mdlm_error err;
-    md_gaussian p = kind(0);
+    md_gaussian p = law_kind(0);
     law_model model = {.process = &p, .shape = shape, .sd = 0.4};
     md_image_denoiser denoiser = law_denoiser(&model);
-    md_image_sampler_options opt = options("ddpm", &p, 8);
+    md_image_sampler_options opt = law_options("ddpm", &p, 8);
     fill(&g);
     opt.jump = 2;
     opt.resamplings = 2;
@@ -414,12 +398,12 @@ END_TEST
 
 START_TEST(repeats_that_make_no_sense_are_refused) {
     static const int bad[][2] = {{0, 5}, {5, 0}, {-1, 1}, {1, 1001}};
-    md_gaussian p = kind(0);
+    md_gaussian p = law_kind(0);
     law_model model = {.process = &p, .shape = shape, .sd = 0.4};
     md_image_denoiser denoiser = law_denoiser(&model);
     mdlm_error err;
     for (int n = 0; n < 4; n++) {
-        md_image_sampler_options opt = options("ddpm", &p, 8);
+        md_image_sampler_options opt = law_options("ddpm", &p, 8);
         opt.jump = bad[n][0];
         opt.resamplings = bad[n][1];
         assert_fails(md_image_sampler_check(&denoiser, &p, &opt, &err), MDLM_USAGE,

@@ -29,23 +29,39 @@ typedef struct setting {
     float x[B * SIZE];
     double time[B];
     float with[B * 2 * SIZE], without[B * 2 * SIZE];
+    md_image_guide guide; /* of guided_by */
 } setting;
+
+static mdlm_status ask(const setting *s, const md_image_denoiser *denoiser, const int32_t *labels,
+                       float *out, mdlm_error *err) {
+    const md_image_query q = {.x = s->x, .time = s->time, .label = labels, .B = B};
+    return denoiser->predict(denoiser->context, &q, out, err);
+}
 
 static void start(setting *s, md_prediction_kind prediction) {
     mdlm_error err;
     *s = (setting){
-        .p = law_process((md_gaussian_options){.timesteps = 100, .prediction = prediction}),
+        .p = gaussian_of((md_gaussian_options){.timesteps = 100, .prediction = prediction}),
         .time = {3, 50, 99}};
     s->model = (law_model){.process = &s->p, .shape = shape, .outputs = 4, .sd = 0.3, .bend = 0.2};
     s->inner = law_denoiser(&s->model);
     s->inner.predict = predict;
     for (int i = 0; i < B * SIZE; i++) s->x[i] = (float)sin(i);
-    assert_ok(s->inner.predict(
-        s->inner.context, &(md_image_query){.x = s->x, .time = s->time, .label = label, .B = B},
-        s->with, &err));
-    assert_ok(s->inner.predict(
-        s->inner.context, &(md_image_query){.x = s->x, .time = s->time, .B = B}, s->without, &err));
+    assert_ok(ask(s, &s->inner, label, s->with, &err));
+    assert_ok(ask(s, &s->inner, NULL, s->without, &err));
     s->model.calls = 0;
+}
+
+static void stop(setting *s) {
+    md_image_guide_release(&s->guide);
+    md_gaussian_release(&s->p);
+}
+
+/* Once for a setting. */
+static md_image_denoiser guided_by(setting *s, double scale) {
+    mdlm_error err;
+    assert_ok(md_image_guide_init(&s->guide, &s->inner, scale, &err));
+    return md_image_guide_denoiser(&s->guide);
 }
 
 START_TEST(guidance_is_its_formula) {
@@ -53,15 +69,11 @@ START_TEST(guidance_is_its_formula) {
     mdlm_error err;
     for (int n = 0; n < 5; n++) {
         setting s;
-        md_image_guide guide;
         float out[B * 2 * SIZE];
         start(&s, MD_PREDICTS_NOISE);
-        assert_ok(md_image_guide_init(&guide, &s.inner, scales[n], &err));
-        md_image_denoiser guided = md_image_guide_denoiser(&guide);
+        const md_image_denoiser guided = guided_by(&s, scales[n]);
         ck_assert_int_eq(guided.outputs, 4);
-        assert_ok(guided.predict(
-            guided.context, &(md_image_query){.x = s.x, .time = s.time, .label = label, .B = B},
-            out, &err));
+        assert_ok(ask(&s, &guided, label, out, &err));
         ck_assert_int_eq(s.model.calls, scales[n] == 1 ? 1 : 2);
         for (int i = 0; i < B * 2 * SIZE; i++) {
             double u = (double)s.without[i], c = (double)s.with[i];
@@ -71,8 +83,7 @@ START_TEST(guidance_is_its_formula) {
             else
                 ck_assert_double_eq_tol((double)out[i], u + scales[n] * (c - u), 3e-5);
         }
-        md_image_guide_release(&guide);
-        md_gaussian_release(&s.p);
+        stop(&s);
     }
 }
 END_TEST
@@ -80,22 +91,17 @@ END_TEST
 /* x0 read from the guided output. */
 static void guided_images(md_prediction_kind prediction, double *x0) {
     setting s;
-    md_image_guide guide;
     float out[B * 2 * SIZE];
     mdlm_error err;
     start(&s, prediction);
-    assert_ok(md_image_guide_init(&guide, &s.inner, 3, &err));
-    md_image_denoiser guided = md_image_guide_denoiser(&guide);
-    assert_ok(guided.predict(guided.context,
-                             &(md_image_query){.x = s.x, .time = s.time, .label = label, .B = B},
-                             out, &err));
+    const md_image_denoiser guided = guided_by(&s, 3);
+    assert_ok(ask(&s, &guided, label, out, &err));
     for (int i = 0; i < B * SIZE; i++) {
         md_level at = law_level(&s.p, s.time[i / SIZE]);
         md_reading read = md_prediction_read(&s.p, at, prediction, MD_PREDICTS_IMAGE);
         x0[i] = read.x * (double)s.x[i] + read.out * (double)out[i / 2 * 4 + i % 2];
     }
-    md_image_guide_release(&guide);
-    md_gaussian_release(&s.p);
+    stop(&s);
 }
 
 START_TEST(guidance_is_the_same_for_every_kind_of_prediction) {
@@ -111,18 +117,14 @@ END_TEST
 
 START_TEST(images_without_labels_are_not_guided) {
     setting s;
-    md_image_guide guide;
     float out[B * 2 * SIZE];
     mdlm_error err;
     start(&s, MD_PREDICTS_NOISE);
-    assert_ok(md_image_guide_init(&guide, &s.inner, 3, &err));
-    md_image_denoiser guided = md_image_guide_denoiser(&guide);
-    assert_ok(guided.predict(guided.context, &(md_image_query){.x = s.x, .time = s.time, .B = B},
-                             out, &err));
+    const md_image_denoiser guided = guided_by(&s, 3);
+    assert_ok(ask(&s, &guided, NULL, out, &err));
     ck_assert_int_eq(s.model.calls, 1);
     ck_assert_mem_eq(out, s.without, sizeof out);
-    md_image_guide_release(&guide);
-    md_gaussian_release(&s.p);
+    stop(&s);
 }
 END_TEST
 
@@ -134,7 +136,7 @@ START_TEST(guided_samples_go_past_their_class) {
     static float x[N * 16];
     static int32_t class[N];
     for (int scale = 1; scale <= 3; scale++) {
-        md_gaussian p = law_process((md_gaussian_options){.timesteps = 200});
+        md_gaussian p = gaussian_of((md_gaussian_options){.timesteps = 200});
         law_model model = {.process = &p, .shape = one, .sd = 0.2};
         md_image_denoiser inner = law_denoiser(&model);
         md_image_guide guide;
@@ -161,39 +163,30 @@ END_TEST
 
 START_TEST(guidance_that_makes_no_sense_is_refused) {
     setting s;
-    md_image_guide guide = {0};
     mdlm_error err;
     start(&s, MD_PREDICTS_NOISE);
-    assert_fails(md_image_guide_init(&guide, &s.inner, (double)NAN, &err), MDLM_USAGE,
+    assert_fails(md_image_guide_init(&s.guide, &s.inner, (double)NAN, &err), MDLM_USAGE,
                  "--guidance-scale nan: expected a number");
-    assert_fails(md_image_guide_init(&guide, &s.inner, (double)INFINITY, &err), MDLM_USAGE,
+    assert_fails(md_image_guide_init(&s.guide, &s.inner, (double)INFINITY, &err), MDLM_USAGE,
                  "expected a number");
     s.inner.classes = 0;
-    assert_fails(md_image_guide_init(&guide, &s.inner, 2, &err), MDLM_USAGE,
+    assert_fails(md_image_guide_init(&s.guide, &s.inner, 2, &err), MDLM_USAGE,
                  "--guidance-scale 2: the model was trained without classes");
-    assert_ok(md_image_guide_init(&guide, &s.inner, 1, &err));
-    md_image_guide_release(&guide);
-    md_gaussian_release(&s.p);
+    assert_ok(md_image_guide_init(&s.guide, &s.inner, 1, &err));
+    stop(&s);
 }
 END_TEST
 
 START_TEST(a_guide_fails_as_its_network_does) {
     for (int call = 1; call <= 2; call++) {
         setting s;
-        md_image_guide guide;
         float out[B * 2 * SIZE];
         mdlm_error err;
         start(&s, MD_PREDICTS_NOISE);
         s.model.fail_at = call;
-        assert_ok(md_image_guide_init(&guide, &s.inner, 2, &err));
-        md_image_denoiser guided = md_image_guide_denoiser(&guide);
-        assert_fails(
-            guided.predict(guided.context,
-                           &(md_image_query){.x = s.x, .time = s.time, .label = label, .B = B}, out,
-                           &err),
-            MDLM_RUNTIME, "the network is gone");
-        md_image_guide_release(&guide);
-        md_gaussian_release(&s.p);
+        const md_image_denoiser guided = guided_by(&s, 2);
+        assert_fails(ask(&s, &guided, label, out, &err), MDLM_RUNTIME, "the network is gone");
+        stop(&s);
     }
 }
 END_TEST

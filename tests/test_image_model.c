@@ -6,8 +6,8 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "model/image_model.h"
 #include "tensor/safetensors.h"
+#include "tests/image_net.h"
 #include "tests/kernel_sets.h"
 
 static const md_image_config unet = {.backbone = MD_BACKBONE_UNET,
@@ -30,45 +30,6 @@ static const md_image_config dit = {.backbone = MD_BACKBONE_DIT,
 
 enum { MAX_VALUES = 1 << 14 };
 
-typedef struct fixture {
-    md_pool *pool;
-    md_kernels kernels;
-    md_tape *tape;
-    md_image_model *model;
-    md_image_view view;
-    md_image_denoiser denoiser;
-} fixture;
-
-/* Weights of no zeros, so that everything matters. */
-static void shake(md_params *params) {
-    for (int p = 0; p < md_params_count(params); p++) {
-        md_tensor *t = md_params_tensor(params, p);
-        const double scale = 1 / sqrt((double)(md_tensor_size(t) / t->dim[0]));
-        const md_rng rng = {.seed = 5, .stream = MD_STREAM_INIT, .step = (uint64_t)p};
-        for (int64_t i = 0; i < md_tensor_size(t); i++)
-            t->data[i] += (md_real)(scale * md_normal(rng, 0, (uint32_t)i));
-    }
-}
-
-static void fixture_init(fixture *f, const md_image_config *config, const char *set, int threads) {
-    mdlm_error err = {0};
-    *f = (fixture){.pool = md_pool_new(threads, &err)};
-    assert_ok(md_kernels_init(&f->kernels, set, &err));
-    f->tape = md_tape_new(f->pool, &f->kernels, &err);
-    ck_assert(f->pool && f->tape);
-    assert_ok(md_image_model_new(config, false, &f->model, &err));
-    md_image_model_init(f->model, 7);
-    shake(md_image_model_params(f->model));
-    f->view = (md_image_view){f->model, f->tape};
-    f->denoiser = md_image_model_denoiser(&f->view);
-}
-
-static void fixture_release(fixture *f) {
-    md_image_model_free(f->model);
-    md_tape_free(f->tape);
-    md_pool_free(f->pool);
-}
-
 /* Pixels of image number `index`, and what else it is told. */
 static void image(const md_image_shape s, int index, float *x, double *time, int32_t *label) {
     const md_rng rng = {.seed = 9, .stream = MD_STREAM_NOISE};
@@ -79,15 +40,15 @@ static void image(const md_image_shape s, int index, float *x, double *time, int
 }
 
 /* Predictions of images first .. first + B - 1, one after the other in out. */
-static void predict(fixture *f, int first, int B, float *out) {
+static void predict(image_net *n, int first, int B, float *out) {
     mdlm_error err = {0};
     static float x[MAX_VALUES];
     double time[64];
     int32_t label[64];
-    const md_image_shape s = f->denoiser.shape;
+    const md_image_shape s = n->denoiser.shape;
     for (int b = 0; b < B; b++)
         image(s, first + b, x + (ptrdiff_t)b * s.Y * s.X * s.C, &time[b], &label[b]);
-    assert_ok(f->denoiser.predict(f->denoiser.context,
+    assert_ok(n->denoiser.predict(n->denoiser.context,
                                   &(md_image_query){.x = x, .time = time, .label = label, .B = B},
                                   out, &err));
 }
@@ -97,23 +58,23 @@ static void predict(fixture *f, int first, int B, float *out) {
 START_TEST(a_network_begins_by_predicting_zero) {
     const md_image_config *const list[] = {&unet, &dit};
     for (int i = 0; i < 2; i++) {
-        fixture f;
+        image_net n;
         float out[MAX_VALUES];
-        fixture_init(&f, list[i], NULL, 1);
-        md_image_model_init(f.model, 3);
-        predict(&f, 0, 2, out);
-        const int64_t count = 2 * f.denoiser.shape.Y * f.denoiser.shape.X * f.denoiser.outputs;
+        image_net_init(&n, list[i], NULL, 1);
+        md_image_model_init(n.model, 3);
+        predict(&n, 0, 2, out);
+        const int64_t count = 2 * n.denoiser.shape.Y * n.denoiser.shape.X * n.denoiser.outputs;
         for (int64_t k = 0; k < count; k++) ck_assert(out[k] == 0);
-        fixture_release(&f);
+        image_net_release(&n);
     }
 }
 END_TEST
 
 START_TEST(weights_begin_as_wide_as_what_they_sum_over) {
-    fixture f;
-    fixture_init(&f, &unet, NULL, 1);
-    md_image_model_init(f.model, 3);
-    const md_params *params = md_image_model_params(f.model);
+    image_net n;
+    image_net_init(&n, &unet, NULL, 1);
+    md_image_model_init(n.model, 3);
+    const md_params *params = md_image_model_params(n.model);
     const md_tensor *w =
         md_params_tensor(params, md_params_find(params, "mid_block.resnets.0.conv1.weight"));
     double squares = 0;
@@ -122,7 +83,7 @@ START_TEST(weights_begin_as_wide_as_what_they_sum_over) {
     const double variance = squares / (double)md_tensor_size(w);
     /* Of 9,216 draws: the standard error is 1.5%. */
     ck_assert_double_eq_tol(variance * 9 * 32, 1, 0.06);
-    fixture_release(&f);
+    image_net_release(&n);
 }
 END_TEST
 
@@ -161,11 +122,11 @@ END_TEST
 /* --- what a prediction depends on ------------------------------------------------------------- */
 
 static void check_independence(const md_image_config *config, const char *set) {
-    fixture one, two;
+    image_net one, two;
     static float together[MAX_VALUES], alone[MAX_VALUES], again[MAX_VALUES];
     enum { B = 5 };
-    fixture_init(&one, config, set, 1);
-    fixture_init(&two, config, set, 3);
+    image_net_init(&one, config, set, 1);
+    image_net_init(&two, config, set, 3);
     const size_t size =
         (size_t)(one.denoiser.shape.Y * one.denoiser.shape.X * one.denoiser.outputs);
     predict(&one, 0, B, together);
@@ -176,8 +137,8 @@ static void check_independence(const md_image_config *config, const char *set) {
         ck_assert_msg(!memcmp(alone, together + b * size, size * sizeof *alone),
                       "'%s' kernels: image %zu has other bits in a batch", set, b);
     }
-    fixture_release(&two);
-    fixture_release(&one);
+    image_net_release(&two);
+    image_net_release(&one);
 }
 
 START_TEST(a_prediction_depends_on_no_other_image_and_on_no_thread) {
@@ -196,22 +157,22 @@ START_TEST(so_does_one_of_many) {
                                    .base = 8,
                                    .mults = {1, {1}},
                                    .res_blocks = 1};
-    fixture f;
+    image_net n;
     enum { MANY = 18 };
     static float many[MANY * 1024], few[3 * 1024];
     static float x[MANY * 1024];
     mdlm_error err = {0};
     double time[MANY];
     int32_t label[MANY];
-    fixture_init(&f, &small, NULL, 2);
+    image_net_init(&n, &small, NULL, 2);
     for (int b = 0; b < MANY; b++) image(small.shape, b, x + b * 1024, &time[b], &label[b]);
-    assert_ok(f.denoiser.predict(f.denoiser.context,
+    assert_ok(n.denoiser.predict(n.denoiser.context,
                                  &(md_image_query){.x = x, .time = time, .B = MANY}, many, &err));
-    assert_ok(f.denoiser.predict(f.denoiser.context,
+    assert_ok(n.denoiser.predict(n.denoiser.context,
                                  &(md_image_query){.x = x + 15 * 1024, .time = time + 15, .B = 3},
                                  few, &err));
     ck_assert(!memcmp(few, many + 15 * 1024, sizeof few));
-    fixture_release(&f);
+    image_net_release(&n);
 }
 END_TEST
 
@@ -224,57 +185,57 @@ static double difference(const float *a, const float *b, int64_t count) {
 START_TEST(time_and_label_matter) {
     const md_image_config *const list[] = {&unet, &dit};
     for (int i = 0; i < 2; i++) {
-        fixture f;
+        image_net n;
         mdlm_error err = {0};
         float x[MAX_VALUES], out[4][MAX_VALUES];
         const double times[4] = {10, 11, 10, 10};
         const int32_t labels[4] = {1, 1, 0, -1};
         double time;
         int32_t label;
-        fixture_init(&f, list[i], NULL, 1);
-        image(f.denoiser.shape, 0, x, &time, &label);
-        const int64_t count = f.denoiser.shape.Y * f.denoiser.shape.X * f.denoiser.outputs;
+        image_net_init(&n, list[i], NULL, 1);
+        image(n.denoiser.shape, 0, x, &time, &label);
+        const int64_t count = n.denoiser.shape.Y * n.denoiser.shape.X * n.denoiser.outputs;
         for (int k = 0; k < 4; k++)
-            assert_ok(f.denoiser.predict(
-                f.denoiser.context,
+            assert_ok(n.denoiser.predict(
+                n.denoiser.context,
                 &(md_image_query){.x = x, .time = &times[k], .label = &labels[k], .B = 1}, out[k],
                 &err));
         for (int k = 1; k < 4; k++)
             ck_assert_double_gt(difference(out[0], out[k], count), 1e-3 * (double)count);
         float none[MAX_VALUES];
-        assert_ok(f.denoiser.predict(
-            f.denoiser.context, &(md_image_query){.x = x, .time = &times[3], .B = 1}, none, &err));
+        assert_ok(n.denoiser.predict(
+            n.denoiser.context, &(md_image_query){.x = x, .time = &times[3], .B = 1}, none, &err));
         ck_assert(!memcmp(none, out[3], (size_t)count * sizeof *none));
-        fixture_release(&f);
+        image_net_release(&n);
     }
 }
 END_TEST
 
 START_TEST(a_label_that_is_no_class_is_refused) {
-    fixture f;
+    image_net n;
     mdlm_error err = {0};
     float x[MAX_VALUES] = {0}, out[MAX_VALUES];
     const double time[2] = {1, 1};
     int32_t label[2] = {0, 4};
-    fixture_init(&f, &unet, NULL, 1);
-    assert_fails(f.denoiser.predict(f.denoiser.context,
+    image_net_init(&n, &unet, NULL, 1);
+    assert_fails(n.denoiser.predict(n.denoiser.context,
                                     &(md_image_query){.x = x, .time = time, .label = label, .B = 2},
                                     out, &err),
                  MDLM_USAGE, "class 4 is not one of this model: expected 0 to 3");
     label[1] = -2;
-    assert_fails(f.denoiser.predict(f.denoiser.context,
+    assert_fails(n.denoiser.predict(n.denoiser.context,
                                     &(md_image_query){.x = x, .time = time, .label = label, .B = 2},
                                     out, &err),
                  MDLM_USAGE, "class -2");
-    fixture_release(&f);
+    image_net_release(&n);
     md_image_config none = unet;
     none.classes = 0;
-    fixture_init(&f, &none, NULL, 1);
-    assert_fails(f.denoiser.predict(f.denoiser.context,
+    image_net_init(&n, &none, NULL, 1);
+    assert_fails(n.denoiser.predict(n.denoiser.context,
                                     &(md_image_query){.x = x, .time = time, .label = label, .B = 1},
                                     out, &err),
                  MDLM_USAGE, "trained without classes");
-    fixture_release(&f);
+    image_net_release(&n);
 }
 END_TEST
 
@@ -284,33 +245,33 @@ START_TEST(any_size_and_up_to_four_channels_will_do) {
     static const md_image_shape shapes[] = {{28, 28, 1}, {1, 1, 1}, {7, 7, 4},
                                             {5, 17, 2},  {2, 3, 3}, {9, 1, 1}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        fixture f;
+        image_net n;
         float out[MAX_VALUES];
         md_image_config c = unet;
         c.shape = shapes[i];
         c.mults.count = shapes[i].Y == 1 || shapes[i].X == 1 ? 1 : 2;
         c.attn.count = 0;
-        fixture_init(&f, &c, NULL, 2);
-        predict(&f, 0, 2, out);
+        image_net_init(&n, &c, NULL, 2);
+        predict(&n, 0, 2, out);
         const int64_t count = 2 * c.shape.Y * c.shape.X * c.shape.C;
         double sum = 0;
         for (int64_t k = 0; k < count; k++) sum += fabs((double)out[k]);
         ck_assert_msg(isfinite(sum) && sum > 1e-2 * (double)count, "%dx%dx%d gives %g", c.shape.Y,
                       c.shape.X, c.shape.C, sum);
-        fixture_release(&f);
+        image_net_release(&n);
     }
 }
 END_TEST
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-static char *save(fixture *f, const char *name) {
+static char *save(image_net *n, const char *name) {
     mdlm_error err = {0};
     char *folder = suite_tmp_dir();
     cJSON *members = cJSON_Parse("{\"process\": {\"timesteps\": 5}}");
-    md_params *params = md_image_model_params(f->model);
+    md_params *params = md_image_model_params(n->model);
     char *path = md_path_join(folder, name, &err);
-    assert_ok(md_image_config_save(md_image_model_config(f->model), members, folder, &err));
+    assert_ok(md_image_config_save(md_image_model_config(n->model), members, folder, &err));
     assert_ok(md_safetensors_write_params(path, params, "", md_params_values(params), &err));
     md_free(path);
     cJSON_Delete(members);
@@ -320,33 +281,33 @@ static char *save(fixture *f, const char *name) {
 START_TEST(a_network_survives_its_files) {
     const md_image_config *const list[] = {&unet, &dit};
     for (int i = 0; i < 2; i++) {
-        fixture f;
+        image_net n;
         mdlm_error err = {0};
         md_image_model *again = NULL;
         cJSON *file = NULL;
-        fixture_init(&f, list[i], NULL, 1);
-        char *folder = save(&f, "model.safetensors");
+        image_net_init(&n, list[i], NULL, 1);
+        char *folder = save(&n, "model.safetensors");
         assert_ok(md_image_model_load(folder, NULL, &again, &file, &err));
         ck_assert(cJSON_HasObjectItem(file, "process"));
         ck_assert(md_image_config_equal(md_image_model_config(again), list[i]));
-        md_params *a = md_image_model_params(f.model), *b = md_image_model_params(again);
+        md_params *a = md_image_model_params(n.model), *b = md_image_model_params(again);
         ck_assert_int_eq(md_params_size(a), md_params_size(b));
         ck_assert(!memcmp(md_params_values(a), md_params_values(b),
                           (size_t)md_params_size(a) * sizeof(md_real)));
         cJSON_Delete(file);
         md_image_model_free(again);
         suite_tmp_remove(folder);
-        fixture_release(&f);
+        image_net_release(&n);
     }
 }
 END_TEST
 
 START_TEST(weights_of_another_network_are_refused) {
-    fixture f;
+    image_net n;
     mdlm_error err = {0};
     md_image_model *again = NULL;
-    fixture_init(&f, &unet, NULL, 1);
-    char *folder = save(&f, "other.safetensors"),
+    image_net_init(&n, &unet, NULL, 1);
+    char *folder = save(&n, "other.safetensors"),
          *other = md_path_join(folder, "other.safetensors", &err);
     assert_fails(md_image_model_load(folder, NULL, &again, NULL, &err), MDLM_INPUT,
                  "model.safetensors");
@@ -360,7 +321,7 @@ START_TEST(weights_of_another_network_are_refused) {
     cJSON_Delete(members);
     md_free(other);
     suite_tmp_remove(folder);
-    fixture_release(&f);
+    image_net_release(&n);
 }
 END_TEST
 

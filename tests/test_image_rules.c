@@ -8,7 +8,7 @@ enum { RULES = sizeof all_rules / sizeof *all_rules };
 
 /* diffusers' linear betas and OpenAI's are one schedule at T = 1000. */
 static md_gaussian linear(md_variance_kind variance) {
-    return law_process((md_gaussian_options){.timesteps = 1000, .variance = variance});
+    return gaussian_of((md_gaussian_options){.timesteps = 1000, .variance = variance});
 }
 
 static md_image_sampler_options options(const md_image_rule *rule, const md_gaussian *p,
@@ -154,7 +154,7 @@ static md_gaussian kind(int i) {
         {.process = MD_PROCESS_VE, .timesteps = 100, .prediction = MD_PREDICTS_IMAGE},
         {.process = MD_PROCESS_FLOW, .timesteps = 1000, .prediction = MD_PREDICTS_VELOCITY},
     };
-    return law_process(all[i]);
+    return gaussian_of(all[i]);
 }
 
 /* Levels of some steps of a process: [steps + 1]. */
@@ -172,12 +172,7 @@ START_TEST(every_rule_takes_a_point_to_itself) {
         for (int r = 0; r < RULES; r++) {
             md_image_sampler_options opt = options(all_rules[r], &p, STEPS);
             for (int i = 0; i < STEPS; i++) {
-                md_image_way way = {.process = &p,
-                                    .options = &opt,
-                                    .first = i == 0,
-                                    .before = levels[i > 0 ? i - 1 : 0],
-                                    .from = levels[i],
-                                    .to = levels[i + 1]};
+                const md_image_way way = law_way(&p, &opt, levels, i);
                 md_image_move move[MD_IMAGE_MOVES];
                 int moves = all_rules[r]->moves(&way, move);
                 double x = levels[i].signal; /* the image 1, without noise */
@@ -302,11 +297,7 @@ START_TEST(dpm_goes_along_the_line_through_two_estimates) {
         levels_of(&p, STEPS, levels);
         for (int i = 2; i + 1 < STEPS; i++) {
             md_image_move m[MD_IMAGE_MOVES];
-            md_image_way way = {.process = &p,
-                                .options = &opt,
-                                .before = levels[i - 1],
-                                .from = levels[i],
-                                .to = levels[i + 1]};
+            const md_image_way way = law_way(&p, &opt, levels, i);
             ck_assert_int_eq(md_image_rule_dpm.moves(&way, m), 1);
             double sigma[3];
             for (int n = 0; n < 3; n++)

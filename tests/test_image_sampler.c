@@ -8,25 +8,6 @@
 static const md_image_shape shape = {19, 9, 3};
 enum { SIZE = 19 * 9 * 3, SAMPLES = 7 };
 
-static md_image_sampler_options options(const char *rule, const md_gaussian *p, int steps) {
-    md_image_sampler_options opt = md_image_sampler_defaults(md_image_rule_find(rule), p);
-    opt.steps = steps;
-    opt.clip.on = false;
-    return opt;
-}
-
-static md_gaussian kind(int i) {
-    static const md_gaussian_options all[] = {
-        {.schedule = MD_BETA_COSINE, .timesteps = 200},
-        {.timesteps = 1000, .zero_snr = true, .prediction = MD_PREDICTS_VELOCITY},
-        {.process = MD_PROCESS_VE, .timesteps = 60, .prediction = MD_PREDICTS_IMAGE},
-        {.process = MD_PROCESS_FLOW, .timesteps = 100, .prediction = MD_PREDICTS_VELOCITY},
-        {.timesteps = 100, .prediction = MD_PREDICTS_SCORE},
-    };
-    return law_process(all[i]);
-}
-enum { KINDS = 5 };
-
 /* --- what a run computes --------------------------------------------------------------------- */
 
 /* One number through a run, in double precision: the loop once more, from rule.h's words. */
@@ -41,7 +22,7 @@ static double number_by_hand(const law_model *model, const md_image_sampler_opti
     double x = md_gaussian_start(p, levels[0]) * md_normal(rng, index, place), before = 0;
     for (int i = 0; i < steps; i++) {
         md_image_move move[MD_IMAGE_MOVES];
-        md_image_way way = {p, opt, i == 0, levels[i > 0 ? i - 1 : 0], levels[i], levels[i + 1]};
+        const md_image_way way = law_way(p, opt, levels, i);
         int moves = opt->rule->moves(&way, move);
         rng.step = (uint64_t)i + 1;
         for (int n = 0; n < moves; n++) {
@@ -60,15 +41,15 @@ static double number_by_hand(const law_model *model, const md_image_sampler_opti
 static const double rounding = 3e-5;
 
 START_TEST(a_run_is_its_rule_for_every_number) {
-    for (int k = 0; k < KINDS; k++)
+    for (int k = 0; k < LAW_KINDS; k++)
         for (int r = 0; md_image_rule_names[r]; r++) {
-            md_gaussian p = kind(k);
+            md_gaussian p = law_kind(k);
             const int32_t label[SAMPLES] = {-1, 0, 1, 2, 3, -1, 2};
             float x[SAMPLES * SIZE];
             mdlm_error err;
             law_model model = {.process = &p, .shape = shape, .sd = 0.5, .bend = 0.05};
             md_image_denoiser denoiser = law_denoiser(&model);
-            md_image_sampler_options opt = options(md_image_rule_names[r], &p, 20);
+            md_image_sampler_options opt = law_options(md_image_rule_names[r], &p, 20);
             opt.clip.on = r % 2;
             opt.eta = 0.6;
             opt.seed = 11;
@@ -108,10 +89,10 @@ static double toy_sum(md_prediction_kind prediction, md_spacing_kind spacing) {
     float x[ALL];
     double sum = 0;
     mdlm_error err;
-    md_gaussian p = law_process((md_gaussian_options){.timesteps = 1000, .prediction = prediction});
+    md_gaussian p = gaussian_of((md_gaussian_options){.timesteps = 1000, .prediction = prediction});
     md_image_denoiser denoiser = {
         .context = &size, .shape = {8, 8, 3}, .outputs = 3, .predict = toy_predict};
-    md_image_sampler_options opt = options("ddim", &p, 10);
+    md_image_sampler_options opt = law_options("ddim", &p, 10);
     opt.spacing = spacing;
     opt.clip.on = true;
     opt.start = 0;
@@ -140,10 +121,10 @@ START_TEST(samples_have_the_variance_of_their_rule) {
     const md_image_shape plane = {16, 16, 1};
     mdlm_error err;
     for (int r = 0; r < 4; r++) {
-        md_gaussian p = law_process((md_gaussian_options){.timesteps = 1000});
+        md_gaussian p = gaussian_of((md_gaussian_options){.timesteps = 1000});
         law_model model = {.process = &p, .shape = plane, .sd = 0.5};
         md_image_denoiser denoiser = law_denoiser(&model);
-        md_image_sampler_options opt = options(rules[r], &p, 50);
+        md_image_sampler_options opt = law_options(rules[r], &p, 50);
         md_image_batch batch = {.x = x, .samples = N};
         double mean = 0, square = 0, expected = law_variance(&p, &opt, 0.25);
         assert_ok(md_image_sampler_run(&denoiser, &p, &opt, &batch, NULL, &err));
@@ -165,10 +146,10 @@ START_TEST(learned_variances_lie_between_small_and_large) {
     mdlm_error err;
     for (int i = 0; i < 3; i++) {
         how.variance = MD_VARIANCE_LEARNED;
-        md_gaussian p = law_process(how);
+        md_gaussian p = gaussian_of(how);
         law_model model = {.process = &p, .shape = shape, .outputs = 6, .sd = 0.5, .said = said[i]};
         md_image_denoiser denoiser = law_denoiser(&model);
-        md_image_sampler_options opt = options("ddpm", &p, 30);
+        md_image_sampler_options opt = law_options("ddpm", &p, 30);
         md_image_batch batch = {.x = x[i], .samples = 1};
         assert_ok(md_image_sampler_run(&denoiser, &p, &opt, &batch, NULL, &err));
         for (int kind_of = 0; kind_of < 2 && i == 1;
@@ -192,10 +173,10 @@ END_TEST
 /* One step to the clean image: what comes out is the estimate. */
 static void one_step(const md_clip_x0 *clip, double spread, float *x) {
     md_gaussian p =
-        law_process((md_gaussian_options){.timesteps = 100, .zero_snr = true, .prediction = 1});
+        gaussian_of((md_gaussian_options){.timesteps = 100, .zero_snr = true, .prediction = 1});
     law_model model = {.process = &p, .shape = shape, .sd = 0, .bend = spread};
     md_image_denoiser denoiser = law_denoiser(&model);
-    md_image_sampler_options opt = options("ddim", &p, 1);
+    md_image_sampler_options opt = law_options("ddim", &p, 1);
     mdlm_error err;
     opt.clip = *clip;
     md_image_batch batch = {.x = x, .samples = 2};
@@ -238,7 +219,7 @@ static void sample(const char *rule, md_gaussian *p, cut how, float *x) {
     mdlm_error err;
     law_model model = {.process = p, .shape = shape, .sd = 0.4, .bend = 0.1};
     md_image_denoiser denoiser = law_denoiser(&model);
-    md_image_sampler_options opt = options(rule, p, 12);
+    md_image_sampler_options opt = law_options(rule, p, 12);
     opt.eta = 0.5;
     opt.clip = (md_clip_x0){.on = true, .quantile = 0.9, .most = 3};
     opt.batch = how.batch;
@@ -255,7 +236,7 @@ START_TEST(an_image_depends_neither_on_its_batch_nor_on_threads) {
     for (int r = 0; md_image_rule_names[r]; r++) {
         const char *rule = md_image_rule_names[r];
         float whole[SAMPLES * SIZE], cut_up[SAMPLES * SIZE];
-        md_gaussian p = kind(r % KINDS);
+        md_gaussian p = law_kind(r % LAW_KINDS);
         sample(rule, &p, (cut){16, 1, 0, SAMPLES}, whole);
         sample(rule, &p, (cut){3, 2, 0, SAMPLES}, cut_up);
         ck_assert_mem_eq(whole, cut_up, sizeof whole);
@@ -273,10 +254,10 @@ END_TEST
 START_TEST(another_seed_gives_another_image) {
     float x[2][SIZE];
     mdlm_error err;
-    md_gaussian p = kind(0);
+    md_gaussian p = law_kind(0);
     law_model model = {.process = &p, .shape = shape, .sd = 0.5};
     md_image_denoiser denoiser = law_denoiser(&model);
-    md_image_sampler_options opt = options("ddim", &p, 5);
+    md_image_sampler_options opt = law_options("ddim", &p, 5);
     for (int i = 0; i < 2; i++) {
         md_image_batch batch = {.x = x[i], .samples = 1};
         opt.seed = (uint64_t)i << 40;
@@ -315,10 +296,10 @@ static int watch(void *user, const md_image_step *step) {
 /* Runs `rule` through 8 levels from level `start` on. */
 static mdlm_status watched(const char *rule, int start, watcher *w, float *x, md_sampler_work *work,
                            mdlm_error *err) {
-    md_gaussian p = kind(0);
+    md_gaussian p = law_kind(0);
     law_model model = {.process = &p, .shape = shape, .sd = 0.5, .bend = 0.1};
     md_image_denoiser denoiser = law_denoiser(&model);
-    md_image_sampler_options opt = options(rule, &p, 8);
+    md_image_sampler_options opt = law_options(rule, &p, 8);
     opt.start = start;
     opt.eta = 1;
     if (w->level_steps > 0) opt.level_steps = w->level_steps;
@@ -406,9 +387,9 @@ typedef struct attempt {
 } attempt;
 
 static attempt right(void) {
-    attempt a = {.p = kind(0), .label = {-1, 3}};
+    attempt a = {.p = law_kind(0), .label = {-1, 3}};
     a.model = (law_model){.shape = shape, .sd = 0.5};
-    a.opt = options("ddpm", &a.p, 4);
+    a.opt = law_options("ddpm", &a.p, 4);
     return a;
 }
 

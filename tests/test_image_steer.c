@@ -45,7 +45,7 @@ typedef struct setting {
 } setting;
 
 static void start(setting *s, md_gaussian_options opt, int outputs) {
-    *s = (setting){.p = law_process(opt)};
+    *s = (setting){.p = gaussian_of(opt)};
     s->model = (law_model){.process = &s->p, .shape = shape, .outputs = outputs, .sd = 0.3};
     s->ratio = (ratio_classifier){.model = &s->model, .shape = shape};
     s->inner = law_denoiser(&s->model);
@@ -235,7 +235,7 @@ END_TEST
 
 /* Through x0 the mean of DDPM's step moves by scale * beta / sqrt(alpha) * g. */
 START_TEST(the_mean_of_a_ddpm_step_moves_by_its_variance_times_the_gradient) {
-    md_gaussian p = law_process((md_gaussian_options){.timesteps = 1000});
+    md_gaussian p = gaussian_of((md_gaussian_options){.timesteps = 1000});
     for (int i = 1; i < 1000; i += 111) {
         const md_level t = md_gaussian_level(&p, i), s = md_gaussian_level(&p, i - 1);
         const md_transition back = md_gaussian_transition(&p, t, s);

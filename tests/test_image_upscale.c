@@ -5,10 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/image_model.h"
 #include "sampler/image_guide.h"
 #include "sampler/image_sampler.h"
-#include "tests/suite.h"
+#include "tests/gaussian_process.h"
+#include "tests/image_net.h"
 
 enum { LOW = 4, FACTOR = 2, C = 3, HIGH = LOW * FACTOR, PIXELS = HIGH * HIGH };
 
@@ -57,17 +57,7 @@ END_TEST
 
 /* --- the network ------------------------------------------------------------------------------ */
 
-typedef struct network {
-    md_kernels kernels;
-    md_pool *pool;
-    md_tape *tape;
-    md_image_model *model;
-    md_image_view view;
-    md_image_denoiser denoiser;
-} network;
-
-static void start(network *n, md_backbone_kind backbone) {
-    mdlm_error err;
+static md_image_config config_of(md_backbone_kind backbone) {
     md_image_config c = {.backbone = backbone, .shape = {HIGH, HIGH, C}, .factor = FACTOR};
     if (backbone == MD_BACKBONE_UNET) {
         c.base = 8;
@@ -76,32 +66,18 @@ static void start(network *n, md_backbone_kind backbone) {
     } else {
         c.patch = 2, c.layers = 1, c.dim = 16, c.heads = 2, c.ff = 32;
     }
-    assert_ok(md_kernels_init(&n->kernels, NULL, &err));
-    n->pool = md_pool_new(2, &err);
-    n->tape = md_tape_new(n->pool, &n->kernels, &err);
-    assert_ok(md_image_model_new(&c, false, &n->model, &err));
-    md_params *params = md_image_model_params(n->model);
-    md_normal_fill((md_rng){.seed = 1, .stream = MD_STREAM_INIT}, 0, 0, md_params_size(params),
-                   md_params_values(params)); /* nothing is zero at first */
-    for (int64_t i = 0; i < md_params_size(params); i++) md_params_values(params)[i] *= 0.2F;
-    n->view = (md_image_view){.model = n->model, .tape = n->tape};
-    n->denoiser = md_image_model_denoiser(&n->view);
-}
-
-static void stop(network *n) {
-    md_image_model_free(n->model);
-    md_tape_free(n->tape);
-    md_pool_free(n->pool);
+    return c;
 }
 
 START_TEST(a_prediction_depends_on_what_its_own_image_is_given) {
     enum { B = 3, SIZE = PIXELS * C, GIVEN = PIXELS * (C + 1) };
     for (int kind = MD_BACKBONE_UNET; kind <= MD_BACKBONE_DIT; kind++) {
         mdlm_error err;
-        network n;
+        image_net n;
+        const md_image_config config = config_of((md_backbone_kind)kind);
         float x[B * SIZE], given[B * GIVEN], all[B * SIZE], one[SIZE];
         const double time[B] = {1, 50, 900};
-        start(&n, (md_backbone_kind)kind);
+        image_net_init(&n, &config, NULL, 2);
         ck_assert_int_eq(n.denoiser.given, C + 1);
         for (int i = 0; i < B * SIZE; i++) x[i] = (float)sin(i);
         for (int i = 0; i < B * GIVEN; i++) given[i] = (float)cos(3 * i);
@@ -119,7 +95,7 @@ START_TEST(a_prediction_depends_on_what_its_own_image_is_given) {
         assert_ok(n.denoiser.predict(n.denoiser.context, &q, other, &err));
         ck_assert(memcmp(other, all, 2 * SIZE * sizeof *all) == 0);
         ck_assert(memcmp(other + 2 * SIZE, all + 2 * SIZE, SIZE * sizeof *all) != 0);
-        stop(&n);
+        image_net_release(&n);
     }
 }
 END_TEST
@@ -144,9 +120,8 @@ START_TEST(the_sampler_and_guidance_show_each_image_its_own) {
                                         .classes = 2,
                                         .given = 2,
                                         .predict = repeat};
-    md_gaussian process = {0};
-    const md_gaussian_options opt = {.timesteps = 50, .prediction = MD_PREDICTS_IMAGE};
-    assert_ok(md_gaussian_init(&process, &opt, &err));
+    md_gaussian process =
+        gaussian_of((md_gaussian_options){.timesteps = 50, .prediction = MD_PREDICTS_IMAGE});
     md_image_sampler_options run = md_image_sampler_defaults(md_image_rule_find("ddim"), &process);
     float given[SAMPLES * SIZE], x[SAMPLES * SIZE];
     const int32_t label[SAMPLES] = {1, 0, 1, 1, -1};

@@ -54,7 +54,7 @@ static double matched(const example *e, md_level at) {
 }
 
 static md_gaussian chain(md_process_kind kind, md_prediction_kind prediction) {
-    return law_process((md_gaussian_options){
+    return gaussian_of((md_gaussian_options){
         .process = kind, .schedule = MD_BETA_COSINE, .timesteps = 100, .prediction = prediction});
 }
 
@@ -184,7 +184,7 @@ static mdlm_status predict(void *context, const md_image_query *q, float *out, m
 /* Images from noise x / signal, by levels of the same sigmas for both. */
 static void run(const md_image_rule *rule, md_process_kind kind, float *x) {
     mdlm_error err;
-    md_gaussian p = law_process((md_gaussian_options){
+    md_gaussian p = gaussian_of((md_gaussian_options){
         .process = kind, .schedule = MD_BETA_COSINE, .timesteps = STEPS, .prediction = 1});
     const md_image_denoiser denoiser = {
         .context = &p, .shape = {5, 4, 2}, .outputs = 2, .predict = predict};

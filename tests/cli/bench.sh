@@ -9,9 +9,6 @@ positive() {
   grep -qE "\"$1\":[0-9.e+-]*[1-9]" out.txt || fail "$1 is not positive: $(cat out.txt)"
 }
 
-# number KEY: its value in out.txt
-number() { sed -n "s/.*\"$1\":\([0-9.e+-]*\).*/\1/p" out.txt; }
-
 for what in "train --batch-size 4" "train --batch-size 4 --dtype bf16" \
             "train --batch-size 4 --optimizer muon --dropout 0.1 --tied" \
             "train --batch-size 4 --checkpoint-activations --ema 0" \
@@ -70,7 +67,7 @@ check "memory is told" grep -q "^memory .* 41.6k parameters" out.txt
 "$mdlm" bench image $unet --res-blocks 1 --channels 1 --attn-res none --channel-mults 1,2 --json \
   --quiet >out.txt
 check "operations are counted" awk "BEGIN {
-  flops = $(number gflops) * $(number ms_per_step) * 1e6
+  flops = $(field gflops) * $(field ms_per_step) * 1e6
   exit !(flops > 23261183 && flops < 23261185)
 }"
 set -- *

@@ -7,9 +7,6 @@ network="--base-channels 8 --channel-mults 1,2 --res-blocks 1 --batch-size 8 --q
 small="--image-size 16 $network"
 train_images() { "$mdlm" image-train $small "$@" >train.out 2>train.err </dev/null; }
 
-last() { sed -n "s/.*\"$1\": *\\([0-9.eE+-]*\\).*/\\1/p" "$2" | tail -n 1; }
-first() { sed -n "s/.*\"$1\": *\\([0-9.eE+-]*\\).*/\\1/p" "$2" | head -n 1; }
-
 # --- a run ---
 train_images --steps 60 --eval-every 20 --sample-every 30 --json -t 1 ||
   fail "image-train: $(cat train.err)"
@@ -25,7 +22,7 @@ check "the grid is a PNG" sh -c "head -c 4 $run/samples/step-30.png | grep -q PN
 check "it learns" awk "BEGIN { exit !($(last val_loss $run/metrics.jsonl) < \
   0.7 * $(first train_loss $run/metrics.jsonl)) }"
 check "classes have their names" grep -q '"circle"' $run/config.json
-ls -A .tmp | grep -q . && fail "temporary files stay behind: $(ls -A .tmp)"
+no_temporary_files
 
 # --- every process, loss and schedule trains ---
 for what in "--process ve" "--process flow --prediction v" "--zero-snr" "--loss hybrid" \

@@ -2,16 +2,8 @@
 # Classifiers of images by use: training, image-eval, info, and errors before anything is written.
 . "$(dirname "$0")/helpers.inc"
 
-# Forty images of 8x8, whose pixels are letters, and their labels 0 1 2 0 1 2 ... as MNIST has them.
-mkdir digits
-{ printf '\000\000\010\003\000\000\000\050\000\000\000\010\000\000\000\010'
-  "$mdlm" corpus tales --bytes 3000 --quiet | head -c 2560; } >digits/a-images-idx3-ubyte
-{ printf '\000\000\010\001\000\000\000\050'
-  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13; do printf '\000\001\002'; done
-  printf '\000'; } >labels
-digits=digits/a-images-idx3-ubyte
+make_digits
 tiny="--base-channels 8 --channel-mults 1 --res-blocks 1 --batch-size 8 --steps 4"
-field() { sed -n "s/.*\"$1\":\\([-0-9.e]*\\)[,}].*/\\1/p" "${2:-out.txt}"; }
 
 # --- training and measuring ---
 for kind in noisy no-noisy; do

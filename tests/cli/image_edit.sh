@@ -15,7 +15,6 @@ set_of() {
   printf "$@" >>"$name"
 }
 row_of() { for _ in 1 2 3 4 5 6 7 8; do printf '%s' "$1"; done; } # 8 of it
-real() { sed -n "s/.*\"$1\":\\([-0-9.e]*\\).*/\\1/p" out.txt | sed -n "${2:-1}p"; }
 less() { awk "BEGIN { exit !($1 < $2) }"; }
 
 expect 0 "" make -n 2 --out drawn/ --class 0
@@ -33,7 +32,7 @@ for strength in 0.05 0.3 0.6 1; do
   expect 0 "" make --init-image shapes --strength $strength -n 3 --out x.png --json
   check "three lines" test "$(wc -l <out.txt)" -eq 3
   check "of no class" grep -q '"label":-1' out.txt
-  now=$(real distance)
+  now=$(first distance)
   check "strength $strength: $now is farther than $before" less "$before" "$now"
   before=$now
 done
@@ -53,14 +52,14 @@ expect 0 "" make --init-image half-idx3-ubyte -n 2 --out x.png
 # --- around known pixels ---
 paint="--inpaint $a --mask half-idx3-ubyte"
 expect 0 "" make $paint -n 2 --out x.png --json
-check "few steps are not repeated" test "$(real steps)" -eq 8
+check "few steps are not repeated" test "$(first steps)" -eq 8
 expect 0 "" make $paint -n 2 --jump 2 --resamplings 3 --out y.png --json
-check "8 steps and three pairs twice more" test "$(real steps)" -eq 20
-check "a seam" less 0 "$(real seam)"
-check "and that of the source" less 0 "$(real seam_source)"
+check "8 steps and three pairs twice more" test "$(first steps)" -eq 20
+check "a seam" less 0 "$(first seam)"
+check "and that of the source" less 0 "$(first seam_source)"
 cmp -s x.png y.png && fail "resamplings change nothing"
 expect 0 "" make --inpaint $a --mask one-idx3-ubyte -n 1 --out x.png --json
-check "all pixels but one of 64 are known" less "$(real distance)" 0.25
+check "all pixels but one of 64 are known" less "$(first distance)" 0.25
 expect 0 "" make $paint -n 5 --jump 2 -t 1 --out whole/
 expect 0 "" make $paint -n 2 --jump 2 -t 2 --first-index 3 --out part/
 for i in 3 4; do same whole/00000$i.png part/00000$i.png "repainted image $i"; done
@@ -68,7 +67,7 @@ expect 0 "'$a' repainted where 'half-idx3-ubyte' is white, resamplings 10 (defau
   "$mdlm" image-generate --sampler ddpm --steps 8 $paint --jump 2
 check "the seam is said" grep -q '^across the border of the mask pixels differ by' err.txt
 expect 0 "" make $paint --strength 0.3 -n 1 --out x.png --json
-check "with strength, fewer steps" test "$(real steps)" -eq 2
+check "with strength, fewer steps" test "$(first steps)" -eq 2
 expect 0 "" make $paint -n 2 --frames film --jump 2
 check "moments" test -f film/strip.png
 

@@ -3,20 +3,10 @@
 # errors before anything is written.
 . "$(dirname "$0")/helpers.inc"
 
-# Forty images of 8x8, whose pixels are letters, and their labels 0 1 2 0 1 2 ... as MNIST has them.
-mkdir digits
-{ printf '\000\000\010\003\000\000\000\050\000\000\000\010\000\000\000\010'
-  "$mdlm" corpus tales --bytes 3000 --quiet | head -c 2560; } >digits/a-images-idx3-ubyte
-{ printf '\000\000\010\001\000\000\000\050'
-  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13; do printf '\000\001\002'; done
-  printf '\000'; } >labels
-check "the images are whole" test "$(wc -c <digits/a-images-idx3-ubyte)" -eq 2576
+make_digits
 network="--base-channels 8 --channel-mults 1 --res-blocks 1 --batch-size 8 --quiet"
-digits=digits/a-images-idx3-ubyte
 "$mdlm" image-train $digits --labels labels --range 0:30 $network --steps 20 --process vp --timesteps 20 \
   >/dev/null || fail "image-train"
-
-field() { sed -n "s/.*\"$1\":\\([-0-9.e]*\\)[,}].*/\\1/p" "${2:-out.txt}"; }
 
 # --- the run's own images ---
 expect 0 "the run's own images: scoring the validation part" "$mdlm" image-eval --json
@@ -138,6 +128,6 @@ refuse 3 "a-images-idx3-ubyte" "$mdlm" image-eval --items left.jsonl
   "$mdlm" corpus tales --bytes 3000 --seed 2 --quiet | head -c 2560; } >$digits
 refuse 3 "have changed since" "$mdlm" image-eval --items left.jsonl
 check "nothing is left of what was refused" test ! -e left.jsonl
-ls -A .tmp | grep -q . && fail "temporary files stay behind: $(ls -A .tmp)"
+no_temporary_files
 
 finish

@@ -25,7 +25,7 @@ journey() {
     check "of class $class" grep -q "\"index\":2,\"class\":\"$class\"" out.txt
   expect 0 "" "$mdlm" image-eval --vlb-steps 4 --json --quiet
   check "a finite bound" grep -q '"bits_per_dim":[0-9.]*,' out.txt
-  ls -A .tmp | grep -q . && fail "temporary files stay behind: $(ls -A .tmp)"
+  no_temporary_files
 }
 kind() { pixels drawn/000000.png; } # width, height; 0 grey, 2 RGB, 6 RGBA
 

@@ -15,7 +15,7 @@ pixels() { od -An -tu1 -j16 -N8 "$1" | awk '{ print $3 * 256 + $4, $7 * 256 + $8
 expect 0 "16 images 8x8 (default), sampler ddpm (default)" "$mdlm" image-generate
 check "samples.png is a PNG" png samples.png
 check "nothing but a picture for terminals goes to stdout" test ! -s out.txt
-ls -A .tmp | grep -q . && fail "temporary files stay behind: $(ls -A .tmp)"
+no_temporary_files
 expect 0 "" "$mdlm" image-generate --num-samples 6 --columns 3 --zoom 2 --out grid.png --quiet
 check "--quiet is quiet" test ! -s err.txt
 check "3 columns, 2 rows" test "$(pixels grid.png | awk '{ print ($1 > 48) ($2 > 32) ($1 > $2) }')" = 111

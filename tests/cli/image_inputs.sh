@@ -18,9 +18,9 @@ spoilt() {
 }
 
 # --- IDX: forty images of 8x8, whose pixels are letters; every way to be wrong ---
-header='\000\000\010\003\000\000\000\050\000\000\000\010\000\000\000\010'
-{ printf "$header"; letters 2560; } >good-images-idx3
-pixels() { tail -c 2560 good-images-idx3; }
+make_digits
+cp $digits good-images-idx3
+pixels() { tail -c 2560 $digits; }
 head -c 1000 good-images-idx3 >short
 head -c 10 good-images-idx3 >header
 head -c 3 good-images-idx3 >three
@@ -63,9 +63,9 @@ spoilt 3 "the range 30:50 is no part of them" good-images-idx3 --range 30:50
 spoilt 3 "one image of '$work/good-images-idx3' is not enough" good-images-idx3 --range 3:4
 spoilt 2 "expected A:B" good-images-idx3 --range 4:4
 spoilt 3 "has 3 dimensions: expected 1 (labels)" good-images-idx3 --labels good-images-idx3
-spoilt 3 "cannot open 'labels': no such file" good-images-idx3 --labels labels
-{ printf '\000\000\010\001\000\000\000\047'; letters 39; } >labels
-spoilt 3 "has 39 labels: expected one for each of the 40 images" good-images-idx3 --labels labels
+spoilt 3 "cannot open 'missing': no such file" good-images-idx3 --labels missing
+{ printf '\000\000\010\001\000\000\000\047'; letters 39; } >few
+spoilt 3 "has 39 labels: expected one for each of the 40 images" good-images-idx3 --labels few
 spoilt 2 "come with IDX files" shapes --labels labels
 
 # --- CIFAR-10 ---
@@ -180,10 +180,10 @@ refuse 3 "checkpoint" "$mdlm" image-train --resume --run bad --steps 4 --quiet
 rm -rf bad && cp -r $run bad && make_empty good-images-idx3
 refuse 3 "good-images-idx3' holds no images" "$mdlm" image-train --resume --run bad --steps 4 \
   --quiet
-{ printf "$header"; letters 2561 | tail -c 2560; } >good-images-idx3
+{ head -c 16 $digits; letters 2561 | tail -c 2560; } >good-images-idx3
 refuse 3 "good-images-idx3' have changed since" "$mdlm" image-train --resume --run bad --steps 4 \
   --quiet
-{ printf "$header"; letters 2560; } >good-images-idx3
+cp $digits good-images-idx3
 
 # --- outputs that cannot be written ---
 if [ -w /dev/full ]; then
@@ -218,6 +218,6 @@ limited film/step-0001.png image-generate -n 30 --zoom 8 --steps 2 --frames film
 limited items image-eval --split all --vlb-steps 4 --items items
 limited limited image-train good-images-idx3 $network --steps 2 --run limited
 check "a training that could not save leaves no run" test ! -e limited
-ls -A .tmp | grep -q . && fail "temporary files stay behind: $(ls -A .tmp)"
+no_temporary_files
 
 finish

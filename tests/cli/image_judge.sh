@@ -3,20 +3,13 @@
 # number of threads, images that were made before, and errors before anything is computed.
 . "$(dirname "$0")/helpers.inc"
 
-# Forty images of 8x8, whose pixels are letters, and their labels 0 1 2 0 1 2 ... as MNIST has them.
-mkdir digits
-{ printf '\000\000\010\003\000\000\000\050\000\000\000\010\000\000\000\010'
-  "$mdlm" corpus tales --bytes 3000 --quiet | head -c 2560; } >digits/a-images-idx3-ubyte
-{ printf '\000\000\010\001\000\000\000\050'
-  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13; do printf '\000\001\002'; done
-  printf '\000'; } >labels
-data="digits/a-images-idx3-ubyte --labels labels"
+make_digits
+data="$digits --labels labels"
 tiny="--base-channels 8 --channel-mults 1 --res-blocks 1 --batch-size 8 --steps 4 --quiet"
 "$mdlm" image-train $data $tiny --timesteps 20 >/dev/null || fail "image-train"
 "$mdlm" image-train $data $tiny --task classify --no-noisy --run judge >/dev/null ||
   fail "a classifier"
 judge="$mdlm image-eval --frechet --classifier judge --resamples 8"
-field() { sed -n "s/.*\"$1\":\\([-0-9.e]*\\)[,}].*/\\1/p" "${2:-out.txt}"; }
 
 # --- samples made here ---
 expect 0 "12 samples, sampler ddim, steps 5" $judge --no-bound -n 12 --sampler ddim --steps 5 --json

@@ -68,6 +68,6 @@ done
 refuse 2 "there is no run to resume in 'nowhere'" "$mdlm" image-train --resume --run nowhere
 refuse 2 "exclude each other" "$mdlm" image-train --resume --run calm --overwrite
 refuse 2 "exclude each other" "$mdlm" image-train --resume --run calm --init whole
-ls -A .tmp | grep -q . && fail "temporary files stay behind: $(ls -A .tmp)"
+no_temporary_files
 
 finish

@@ -5,7 +5,6 @@
 
 tiny="--base-channels 8 --channel-mults 1 --res-blocks 1 --batch-size 8 --quiet"
 up="$mdlm image-train --image-size 16 --task upscale $tiny"
-field() { sed -n "s/.*\"$1\":\\([-0-9.e]*\\)[,}].*/\\1/p" "${2:-out.txt}"; }
 
 # --- training and measuring ---
 $up --steps 6 --sample-every 3 --run up >out.txt 2>err.txt || fail "image-train: $(cat err.txt)"

@@ -4,10 +4,6 @@
 . "$(dirname "$0")/helpers.inc"
 make_corpus corpus.txt
 
-# last KEY FILE, first KEY FILE: of the rows of metrics.jsonl
-last() { sed -n "s/.*\"$1\": *\\([0-9.eE+-]*\\).*/\\1/p" "$2" | tail -n 1; }
-first() { sed -n "s/.*\"$1\": *\\([0-9.eE+-]*\\).*/\\1/p" "$2" | head -n 1; }
-
 for objective in mdlm block ar; do
   options="--steps 40 --eval-every 8 --objective $objective"
   train_tiny $options -t 1 --run $objective corpus.txt || fail "$objective: $(cat train.err)"
