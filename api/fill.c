@@ -48,11 +48,14 @@ static mdlm_status deliver_holes(mdlm_sample *s, mdlm_hole *holes, const mdlm_mo
     mdlm_status status = md_buffer_text(&text, "", err); /* so that no ids give "" */
     for (size_t n = 0; status == MDLM_OK && n < l->part_count; n++) {
         const md_part *part = &l->parts[n];
+        const int32_t *first = &s->ids[part->start];
         size_t before = text.size;
         if (!part->open) continue;
-        for (int i = part->start; i < part->start + part->length && i < end; i++)
-            if (status == MDLM_OK)
-                status = md_tokenizer_decode(m->tokenizer, &s->ids[i], 1, &text, err);
+        int stop = part->start + part->length < end ? part->start + part->length : end;
+        size_t count = stop > part->start ? (size_t)(stop - part->start) : 0;
+        status = part->start == 0
+                     ? md_tokenizer_decode(m->tokenizer, first, count, &text, err)
+                     : md_tokenizer_decode_more(m->tokenizer, first, count, &text, err);
         holes[s->hole_count++] = (mdlm_hole){
             .start = part->start, .length = part->length, .text_bytes = text.size - before};
     }

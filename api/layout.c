@@ -40,7 +40,10 @@ static mdlm_status add_ids(md_layout *l, const mdlm_model *m, const mdlm_span *s
 static mdlm_status add_text(md_layout *l, const mdlm_model *m, const mdlm_span *span,
                             mdlm_error *err) {
     md_part part = {.text = span->text, .text_bytes = span->text_bytes, .start = (int)l->ids.count};
-    MD_TRY(md_tokenizer_encode(m->tokenizer, span->text, span->text_bytes, &l->ids, err));
+    MD_TRY(
+        part.start == 0
+            ? md_tokenizer_encode(m->tokenizer, span->text, span->text_bytes, &l->ids, err)
+            : md_tokenizer_encode_more(m->tokenizer, span->text, span->text_bytes, &l->ids, err));
     part.length = (int)l->ids.count - part.start;
     add_part(l, part);
     return MDLM_OK;
@@ -120,10 +123,13 @@ mdlm_status md_layout_text(const md_layout *l, const mdlm_model *m, const int32_
         const md_part *part = &l->parts[n];
         int length = part->start + part->length > end ? end - part->start : part->length;
         if (part->start > end || length < 0) break;
+        const int32_t *first = ids + part->start;
         if (part->text)
             MD_TRY(md_buffer_append(text, part->text, part->text_bytes, err));
+        else if (part->start == 0)
+            MD_TRY(md_tokenizer_decode(m->tokenizer, first, (size_t)length, text, err));
         else
-            MD_TRY(md_tokenizer_decode(m->tokenizer, ids + part->start, (size_t)length, text, err));
+            MD_TRY(md_tokenizer_decode_more(m->tokenizer, first, (size_t)length, text, err));
     }
     return MDLM_OK;
 }

@@ -30,14 +30,16 @@ mdlm_status md_pack_options_check(const md_pack_options *opt, mdlm_error *err) {
 static mdlm_status add_text(packer *p, md_part part, const char *text, size_t size,
                             mdlm_error *err) {
     md_part_stats *stats = &p->out.parts[part].stats;
-    if (!p->in_document[part]) {
+    bool first = !p->in_document[part];
+    if (first) {
         int32_t end = md_tokenizer_end_of_text(p->tok);
         if (stats->documents > 0) MD_TRY(md_packing_ids(&p->out, part, &end, 1, err));
         MD_TRY(md_packing_document(&p->out, part, err));
         p->in_document[part] = true;
     }
     p->ids.count = 0;
-    MD_TRY(md_tokenizer_encode(p->tok, text, size, &p->ids, err));
+    MD_TRY(first ? md_tokenizer_encode(p->tok, text, size, &p->ids, err)
+                 : md_tokenizer_encode_more(p->tok, text, size, &p->ids, err));
     stats->bytes += (int64_t)size;
     return md_packing_ids(&p->out, part, p->ids.data, p->ids.count, err);
 }

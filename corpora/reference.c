@@ -97,12 +97,13 @@ static mdlm_status read_document(md_reference *ref, md_part part, int64_t from, 
     int32_t ids[IDS_AT_ONCE];
     md_buffer text = {0};
     mdlm_status status = MDLM_OK;
-    while (from < end && status == MDLM_OK) {
+    for (bool first = true; from < end && status == MDLM_OK; first = false) {
         int64_t count = end - from < IDS_AT_ONCE ? end - from : IDS_AT_ONCE;
         md_corpus_read(ref->corpus, part, from, ids, count);
         from += count;
         md_buffer_clear(&text);
-        status = md_tokenizer_decode(ref->tok, ids, (size_t)count, &text, err);
+        status = first ? md_tokenizer_decode(ref->tok, ids, (size_t)count, &text, err)
+                       : md_tokenizer_decode_more(ref->tok, ids, (size_t)count, &text, err);
         if (status == MDLM_OK) status = to.fn(to.user, text.data, text.size, from == end, err);
     }
     md_buffer_release(&text);

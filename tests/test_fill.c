@@ -9,7 +9,7 @@
 #include "tests/model_folder.h"
 #include "tests/test_tokenizer.h"
 
-enum { SEQ_LEN = 24, KINDS = 3 };
+enum { SEQ_LEN = 24, KINDS = 3, MARKED = KINDS };
 
 static mdlm_error err;
 
@@ -18,6 +18,9 @@ static md_tokenizer *tokenizer_of_kind(int kind) {
     static const md_bpe_options opt = {.vocab_size = 290};
     md_text_source source = TEXTS("To be, or not to be: 2024-02-03 and 1999-12-31 and 10 or 20",
                                   "not to be or to be 1234 abab caf\xc3\xa9 \xc3\xa9t\xc3\xa9");
+    const md_token_roles roles = {.mask = 356, .end_of_text = 2, .padding = -1};
+    const char *marked = TEST_DATA "/golden-spaces/tokenizer.json";
+    if (kind == MARKED) assert_ok(md_tokenizer_load_with(marked, &roles, &tok, &err));
     if (kind == 0) assert_ok(md_tokenizer_bytes(&tok, &err));
     if (kind == 1) assert_ok(md_tokenizer_train_chars(source, &tok, &err));
     if (kind == 2) assert_ok(md_tokenizer_train_bpe(source, &opt, &tok, &err));
@@ -239,6 +242,28 @@ START_TEST(texts_stop_at_end_of_text_when_asked_to) {
 }
 END_TEST
 
+/* A vocabulary that puts a space before a text, and that has none but " the" to draw. */
+START_TEST(only_the_beginning_of_a_text_loses_its_space) {
+    mdlm_model *model = load(MARKED, MD_SEES_ALL);
+    const mdlm_span spans[] = {{.hole = 2}, text_span(" cat"), {.hole = 1}};
+    const int32_t the = 262, cat = 287;
+    mdlm_fill_options opt = mdlm_fill_defaults();
+    mdlm_result *result = NULL;
+    opt.allowed = &the;
+    opt.allowed_count = 1;
+    assert_ok(mdlm_fill(model, spans, 3, &opt, &result, &err));
+    const mdlm_sample *s = mdlm_result_sample(result, 0);
+    ck_assert_int_eq(s->length, 4);
+    ck_assert_int_eq(s->ids[2], cat);
+    ck_assert_str_eq(s->text, "the the cat the");
+    ck_assert_str_eq(s->new_text, "the the the");
+    ck_assert_uint_eq(s->holes[0].text_bytes, strlen("the the"));
+    ck_assert_uint_eq(s->holes[1].text_bytes, strlen(" the"));
+    mdlm_result_free(result);
+    mdlm_free(model);
+}
+END_TEST
+
 START_TEST(models_that_see_no_further_write_longer_than_trained) {
     mdlm_span hole = {.hole = 3 * SEQ_LEN};
     mdlm_result *result = NULL;
@@ -340,6 +365,7 @@ int main(void) {
     suite_case(s, an_impossible_constraint_fails_before_sampling);
     suite_case(s, only_allowed_tokens_are_drawn);
     suite_case(s, texts_stop_at_end_of_text_when_asked_to);
+    suite_case(s, only_the_beginning_of_a_text_loses_its_space);
     suite_case(s, models_that_see_no_further_write_longer_than_trained);
     suite_case(s, guidance_counts_what_is_given);
     suite_case(s, the_drift_of_a_cache_is_told_when_asked_for);

@@ -10,6 +10,7 @@
 #include "tensor/weights.h"
 #include "tests/fail_in_turn.h"
 #include "tests/suite.h"
+#include "tokenizer/tokenizer.h"
 
 static char *gguf_path;
 
@@ -111,6 +112,26 @@ static mdlm_status load_slab(mdlm_error *err) {
     return status;
 }
 
+/* --- a tokenizer ------------------------------------------------------------------------------ */
+
+/* With marked spaces; it encodes, decodes and is written. */
+static mdlm_status load_tokenizer(mdlm_error *err) {
+    static const md_token_roles roles = {.mask = 356, .end_of_text = 2, .padding = -1};
+    md_tokenizer *tok = NULL;
+    md_ids ids = {0};
+    md_buffer text = {0};
+    mdlm_status status =
+        md_tokenizer_load_with(TEST_DATA "/golden-spaces/tokenizer.json", &roles, &tok, err);
+    if (status == MDLM_OK) status = md_tokenizer_encode(tok, "the \xff cat", 9, &ids, err);
+    if (status == MDLM_OK) status = md_tokenizer_decode(tok, ids.data, ids.count, &text, err);
+    if (status == MDLM_OK && strcmp(text.data, "the \xff cat") != 0) ck_abort_msg("another text");
+    if (status == MDLM_OK) status = md_tokenizer_save(tok, folder, 8, err);
+    md_buffer_release(&text);
+    md_ids_release(&ids);
+    md_tokenizer_free(tok);
+    return status;
+}
+
 /* --- the tests ------------------------------------------------------------------------------- */
 
 START_TEST(a_gguf_file_says_so_and_leaves_nothing) {
@@ -132,9 +153,17 @@ START_TEST(a_network_in_shards_says_so_and_leaves_nothing) {
 }
 END_TEST
 
+START_TEST(a_tokenizer_says_so_and_leaves_nothing) {
+    folder = suite_tmp_dir();
+    fail_in_turn(load_tokenizer, 100);
+    suite_tmp_remove(folder);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("out of memory with files");
     suite_case(s, a_gguf_file_says_so_and_leaves_nothing);
+    suite_case(s, a_tokenizer_says_so_and_leaves_nothing);
     suite_case(s, a_network_in_shards_says_so_and_leaves_nothing);
     return suite_run(s);
 }

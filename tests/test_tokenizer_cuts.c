@@ -210,6 +210,38 @@ START_TEST(expressions_that_take_too_many_steps_end_with_an_error) {
 }
 END_TEST
 
+static mdlm_status count_bytes(void *context, const char *word, size_t size, mdlm_error *e);
+
+/* The limit is some 64 steps back a byte: whoever is within it for these takes linear time. Only
+ * the expression that counts threes of digits from behind is not. */
+START_TEST(published_expressions_stay_within_the_limit_on_hostile_text) {
+    static const char *const names[] = {"gpt-4o",   "tekken",       "falcon",
+                                        "bloom",    "deepseek-llm", "deepseek-coder",
+                                        "superbpe", "deepseek-v3"};
+    static const char *const pieces[] = {"a",   "A",   " ",  "\n",     "'s",     "1",  "-",
+                                         "\t ", " \n", ".1", "\u0301", "\u4f60", "aA", "\xff"};
+    enum { SIZE = 1 << 15 };
+    char *text = md_alloc(SIZE, 1, &err);
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+        md_cuts cuts = {0};
+        bool ignore;
+        assert_ok(md_cuts_add_named(&cuts, names[n], &ignore, &err));
+        for (size_t p = 0; p < sizeof pieces / sizeof *pieces; p++) {
+            size_t length = strlen(pieces[p]), bytes = 0;
+            for (size_t i = 0; i < SIZE - 1; i++) text[i] = pieces[p][i % length];
+            text[SIZE - 1] = 'x';
+            mdlm_status status = md_cuts_each(&cuts, text, SIZE, count_bytes, &bytes, &err);
+            bool counts = strcmp(names[n], "superbpe") == 0 && pieces[p][0] == '1';
+            ck_assert_msg(status == (counts ? MDLM_INPUT : MDLM_OK), "%s on '%s': %s", names[n],
+                          pieces[p], status ? err.message : "it passed");
+            if (!counts) ck_assert_uint_eq(bytes, SIZE);
+        }
+        md_cuts_release(&cuts);
+    }
+    md_free(text);
+}
+END_TEST
+
 #else
 
 START_TEST(without_the_engine_unusual_expressions_are_refused) {
@@ -265,6 +297,7 @@ int main(void) {
     suite_case(s, every_named_pre_tokenizer_covers_any_bytes);
     suite_case(s, expressions_that_cannot_be_read_are_refused);
     suite_case(s, expressions_that_take_too_many_steps_end_with_an_error);
+    suite_case(s, published_expressions_stay_within_the_limit_on_hostile_text);
 #else
     suite_case(s, without_the_engine_unusual_expressions_are_refused);
 #endif

@@ -210,6 +210,8 @@ START_TEST(vocabularies_in_parts_with_faults_are_refused) {
          "the id of 'q' is not an integer"},
         {"{\"tokenizer_class\": \"GPT2Tokenizer\", \"added_tokens_decoder\": {\"268\": 3}}",
          "content"},
+        {"{\"tokenizer_class\": \"GPT2Tokenizer\", \"added_tokens_decoder\": [\"a\"]}",
+         "'added_tokens_decoder' of tokenizer_config.json is not an object"},
     };
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         char *dir = parts_folder(faults[i][0]);

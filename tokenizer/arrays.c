@@ -154,9 +154,7 @@ static int32_t type_of(const md_tokenizer *tok, size_t id) {
     if (entry->flags & MD_UNUSED) return MD_TYPE_UNUSED;
     if (entry->special) return MD_TYPE_CONTROL;
     if (entry->flags & MD_ADDED) return MD_TYPE_USER;
-    unsigned char first = (unsigned char)tok->bytes.data[entry->start];
-    bool byte = tok->kind == MD_TOKENIZER_CHARS && tok->byte_ids[first] == (int32_t)id;
-    return byte ? MD_TYPE_BYTE : MD_TYPE_NORMAL;
+    return md_tokenizer_is_byte(tok, id) ? MD_TYPE_BYTE : MD_TYPE_NORMAL;
 }
 
 static mdlm_status write_token(writer *w, size_t id, md_text *out) {
@@ -246,6 +244,11 @@ mdlm_status md_tokenizer_to_arrays(const md_tokenizer *tok, int rows, md_arena *
                              .bos = find_special(tok, tok->bos),
                              .chat_template = tok->chat_template};
     MD_BUG_IF(rows < (int)tok->count);
+    if (tok->spaces.marked || tok->spaces.prefix != MD_PREFIX_NEVER) {
+        return md_fail(err, MDLM_INPUT,
+                       "a tokenizer that marks spaces or puts one before a text, like "
+                       "SentencePiece's, cannot be written as GGUF");
+    }
     mdlm_status status = write_pre(&w, &a);
     if (status == MDLM_OK) status = write_tokens(&w, (size_t)rows, &a);
     if (status == MDLM_OK) status = write_merges(&w, &a);

@@ -60,7 +60,8 @@ mdlm_status md_tokenizer_from_arrays(const md_tokenizer_arrays *arrays, md_token
 
 /* `rows`: how many tokens the file must have, at least the vocabulary; "[PADn]", unused, fills up.
  * *out points into the arena and the tokenizer. MDLM_INPUT for a tokenizer that has no such form:
- * of expressions without a name in llama.cpp, or of characters with U+2581 beside the space. */
+ * of expressions without a name in llama.cpp, of marked spaces or a space before each text, or of
+ * characters with U+2581 beside the space. */
 mdlm_status md_tokenizer_to_arrays(const md_tokenizer *tok, int rows, md_arena *arena,
                                    md_tokenizer_arrays *out, mdlm_error *err);
 

@@ -44,6 +44,11 @@ static size_t run_end(const md_buffer *given, size_t at) {
     return end;
 }
 
+/* Of the text that begins at `at`. */
+static md_place place_of(size_t at) {
+    return at == 0 ? MD_PLACE_START : MD_PLACE_LATER;
+}
+
 /* Special tokens are looked for in what the template itself spells. */
 static mdlm_status encode(const md_tokenizer *tok, const md_buffer *text, const md_buffer *given,
                           md_ids *ids, mdlm_error *err) {
@@ -53,11 +58,13 @@ static mdlm_status encode(const md_tokenizer *tok, const md_buffer *text, const 
         m.next = at;
         while (!given->data[at] && md_added_find(&tok->special, text->data, end, &m)) {
             if (m.start > m.text)
-                MD_TRY(md_tokenizer_encode(tok, text->data + m.text, m.start - m.text, ids, err));
+                MD_TRY(md_tokenizer_encode_at(tok, text->data + m.text, m.start - m.text,
+                                              place_of(m.text), ids, err));
             MD_TRY(md_ids_push(ids, m.id, err));
         }
     }
-    return md_tokenizer_encode(tok, text->data + m.end, text->size - m.end, ids, err);
+    return md_tokenizer_encode_at(tok, text->data + m.end, text->size - m.end, place_of(m.end), ids,
+                                  err);
 }
 
 mdlm_status md_chat_encode(const md_chat *chat, const mdlm_message *messages, size_t count,

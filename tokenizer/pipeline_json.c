@@ -4,25 +4,6 @@
 
 #include "tokenizer/tokenizer_json.h"
 
-static mdlm_status read_normalizer(md_tokenizer_file *f, const cJSON *node, mdlm_error *err) {
-    if (md_tokenizer_absent(node)) return MDLM_OK;
-    if (md_tokenizer_is(node, "NFC")) {
-        f->tok->nfc = true;
-        return MDLM_OK;
-    }
-    const cJSON *parts = md_tokenizer_member(node, "normalizers"), *part;
-    if (!md_tokenizer_is(node, "Sequence") || !cJSON_IsArray(parts)) {
-        return md_tokenizer_unsupported(f, "normalizer", md_tokenizer_type(node), err);
-    }
-    cJSON_ArrayForEach(part, parts) {
-        if (!md_tokenizer_is(part, "NFC")) {
-            return md_tokenizer_unsupported(f, "normalizer", md_tokenizer_type(part), err);
-        }
-        f->tok->nfc = true;
-    }
-    return MDLM_OK;
-}
-
 /* --- pre-tokenizers ----------------------------------------------------------------------------
  */
 
@@ -78,7 +59,9 @@ static mdlm_status read_punctuation(md_tokenizer_file *f, const cJSON *node, mdl
 /* After this text is in the byte alphabet, so it comes last. */
 static mdlm_status read_byte_level(md_tokenizer_file *f, const cJSON *node, mdlm_error *err) {
     if (!cJSON_IsFalse(md_tokenizer_member(node, "add_prefix_space"))) { /* the default is true */
-        return md_tokenizer_unsupported(f, "pre_tokenizer feature", "add_prefix_space", err);
+        if (f->tok->cuts.count > 0)
+            return md_tokenizer_unsupported(f, "pre_tokenizer feature", "add_prefix_space", err);
+        f->tok->spaces.prefix = MD_PREFIX_PARTS;
     }
     f->tok->kind = MD_TOKENIZER_BPE;
     if (cJSON_IsFalse(md_tokenizer_member(node, "use_regex"))) return MDLM_OK;
@@ -101,6 +84,8 @@ static mdlm_status read_part(md_tokenizer_file *f, const cJSON *node, bool last,
 
 static mdlm_status read_pre_tokenizer(md_tokenizer_file *f, const cJSON *node, mdlm_error *err) {
     bool fallback = cJSON_IsTrue(md_tokenizer_member(f->model, "byte_fallback"));
+    if (f->tok->spaces.marked || md_tokenizer_is(node, "Metaspace"))
+        return md_tokenizer_file_metaspace(f, node, err);
     if (md_tokenizer_absent(node) && fallback) {
         f->tok->kind = MD_TOKENIZER_CHARS;
         return MDLM_OK;
@@ -113,10 +98,11 @@ static mdlm_status read_pre_tokenizer(md_tokenizer_file *f, const cJSON *node, m
     return MDLM_OK;
 }
 
-static mdlm_status check_decoder(const md_tokenizer_file *f, const cJSON *node, mdlm_error *err) {
+static mdlm_status check_decoder(md_tokenizer_file *f, const cJSON *node, mdlm_error *err) {
     const cJSON *parts = md_tokenizer_member(node, "decoders");
     const cJSON *first = cJSON_IsArray(parts) ? parts->child : NULL;
     const cJSON *second = first ? first->next : NULL;
+    if (f->tok->spaces.marked) return md_tokenizer_file_marked_decoder(f, node, err);
     if (f->tok->kind != MD_TOKENIZER_CHARS) {
         const cJSON *only = first && !second && md_tokenizer_is(node, "Sequence") ? first : node;
         if (md_tokenizer_is(only, "ByteLevel")) return MDLM_OK;
@@ -133,7 +119,7 @@ static mdlm_status check_decoder(const md_tokenizer_file *f, const cJSON *node, 
 }
 
 mdlm_status md_tokenizer_file_pipeline(md_tokenizer_file *f, mdlm_error *err) {
-    MD_TRY(read_normalizer(f, md_tokenizer_member(f->root, "normalizer"), err));
+    MD_TRY(md_tokenizer_file_normalizer(f, md_tokenizer_member(f->root, "normalizer"), err));
     MD_TRY(read_pre_tokenizer(f, md_tokenizer_member(f->root, "pre_tokenizer"), err));
     return check_decoder(f, md_tokenizer_member(f->root, "decoder"), err);
 }

@@ -1,6 +1,8 @@
 /* tokenizer/tokenizer.c: what all kinds share; see tokenizer.h. */
 #include "tokenizer/tokenizer.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 #include "tokenizer/tokenizer_internal.h"
 
@@ -52,6 +54,13 @@ void md_tokenizer_free(md_tokenizer *tok) {
     md_free(tok->chat_template);
     md_free(tok->bos);
     md_free(tok);
+}
+
+bool md_tokenizer_is_byte(const md_tokenizer *tok, size_t id) {
+    const md_entry *entry = &tok->entries[id];
+    if (tok->kind != MD_TOKENIZER_CHARS && !tok->spaces.marked) return false;
+    return entry->size == 1 &&
+           tok->byte_ids[(unsigned char)tok->bytes.data[entry->start]] == (int32_t)id;
 }
 
 mdlm_status md_tokenizer_append(md_tokenizer *tok, const char *bytes, size_t size,
@@ -129,8 +138,8 @@ bool md_tokenizer_is_special(const md_tokenizer *tok, int32_t id) {
     return in_range(tok, id) && tok->entries[id].special != NULL;
 }
 
-mdlm_status md_tokenizer_decode(const md_tokenizer *tok, const int32_t *ids, size_t count,
-                                md_buffer *text, mdlm_error *err) {
+mdlm_status md_tokenizer_decode_more(const md_tokenizer *tok, const int32_t *ids, size_t count,
+                                     md_buffer *text, mdlm_error *err) {
     size_t before = text->size;
     for (size_t i = 0; i < count; i++) {
         size_t size;
@@ -141,6 +150,16 @@ mdlm_status md_tokenizer_decode(const md_tokenizer *tok, const int32_t *ids, siz
             return status;
         }
     }
+    return MDLM_OK;
+}
+
+mdlm_status md_tokenizer_decode(const md_tokenizer *tok, const int32_t *ids, size_t count,
+                                md_buffer *text, mdlm_error *err) {
+    size_t before = text->size;
+    MD_TRY(md_tokenizer_decode_more(tok, ids, count, text, err));
+    if (!tok->spaces.dropped || text->size == before || text->data[before] != ' ') return MDLM_OK;
+    memmove(text->data + before, text->data + before + 1, text->size - before);
+    text->size--;
     return MDLM_OK;
 }
 

@@ -14,7 +14,9 @@
  *   bpe    byte-level byte-pair encoding: id = byte, merges trained on the corpus within words of
  *          GPT-2's pattern, then mask, end-of-text, padding
  * decode(encode(x)) == x for every byte string x, unless NFC normalisation was asked for (then it
- * equals NFC of the valid parts of x; invalid bytes still pass through).
+ * equals NFC of the valid parts of x; invalid bytes still pass through). Tokenizers of other people
+ * may put a space before a text, and those with SentencePiece's vocabularies take U+2581 for a
+ * space.
  *
  * Special tokens never come out of encoding text, even if the text spells them, and decode to
  * nothing. Added tokens that are not special (of other people's files) come out where the text
@@ -77,7 +79,8 @@ mdlm_status md_tokenizer_train_bpe(md_text_source source, const md_bpe_options *
  * other.
  *
  * Of other people's files: BPE over bytes, with the normalizer NFC, any Split by an expression or a
- * text (tokenizer/cuts.h), Digits and Punctuation; added tokens that are not special are found in
+ * text (tokenizer/cuts.h), Digits and Punctuation; BPE over characters with SentencePiece's mark
+ * for spaces and byte_fallback (tokenizer/spaces.h); added tokens that are not special are found in
  * text as those files ask for. What a post-processor adds around a text is not part of encoding. */
 mdlm_status md_tokenizer_load(const char *path, md_tokenizer **out, mdlm_error *err);
 
@@ -109,9 +112,19 @@ bool md_tokenizer_is_special(const md_tokenizer *tok, int32_t id);
 mdlm_status md_tokenizer_encode(const md_tokenizer *tok, const char *text, size_t size, md_ids *ids,
                                 mdlm_error *err);
 
-/* Appends the bytes of the ids; special tokens and ids out of range add nothing. */
+/* The same for text that goes on from other text or from a hole: no space is put before it. */
+mdlm_status md_tokenizer_encode_more(const md_tokenizer *tok, const char *text, size_t size,
+                                     md_ids *ids, mdlm_error *err);
+
+/* Appends the bytes of the ids, which a text begins with: a space that encoding put before the text
+ * is dropped, where the tokenizer's file says so. Special tokens and ids out of range add nothing.
+ */
 mdlm_status md_tokenizer_decode(const md_tokenizer *tok, const int32_t *ids, size_t count,
                                 md_buffer *text, mdlm_error *err);
+
+/* The same for ids that come later in a text: all their bytes. */
+mdlm_status md_tokenizer_decode_more(const md_tokenizer *tok, const int32_t *ids, size_t count,
+                                     md_buffer *text, mdlm_error *err);
 
 /* The bytes of one id, not NUL-terminated, owned by the tokenizer; *size 0 for special tokens. */
 const char *md_tokenizer_piece(const md_tokenizer *tok, int32_t id, size_t *size);

@@ -6,15 +6,16 @@
  *
  *   bytes   byte_ids
  *   chars   points, and byte_ids for what is not in points
- *   bpe     cuts, byte_ids, bpe, pieces
+ *   bpe     cuts, byte_ids, bpe, pieces; with spaces.marked points too, and no cuts
  */
 #ifndef MD_TOKENIZER_INTERNAL_H
 #define MD_TOKENIZER_INTERNAL_H
 
 #include "tokenizer/added.h"
 #include "tokenizer/bpe.h"
-#include "tokenizer/tokenizer.h"
 #include "tokenizer/cuts.h"
+#include "tokenizer/spaces.h"
+#include "tokenizer/tokenizer.h"
 
 #define MD_MASK_TEXT "<|mask|>"
 #define MD_END_OF_TEXT_TEXT "<|endoftext|>"
@@ -41,6 +42,7 @@ typedef struct md_entry {
 struct md_tokenizer {
     md_tokenizer_kind kind;
     bool nfc, ignore_merges;
+    md_spaces spaces;
     md_cuts cuts;
     md_buffer bytes;
     md_entry *entries; /* by id */
@@ -70,7 +72,10 @@ mdlm_status md_tokenizer_append_specials(md_tokenizer *tok, mdlm_error *err);
 /* Room for `extra` more ids. */
 mdlm_status md_ids_reserve(md_ids *ids, size_t extra, mdlm_error *err);
 
-/* encode.c: one id per byte. MDLM_INPUT for a byte without one. */
+/* encode.c: md_tokenizer_encode for a part of a text. */
+mdlm_status md_tokenizer_encode_at(const md_tokenizer *tok, const char *text, size_t size,
+                                   md_place place, md_ids *ids, mdlm_error *err);
+/* One id per byte. MDLM_INPUT for a byte without one. */
 mdlm_status md_bytes_encode(const md_tokenizer *tok, const char *text, size_t size, md_ids *ids,
                             mdlm_error *err);
 /* chars.c */
@@ -84,6 +89,8 @@ mdlm_status md_alphabet_spell(const char *bytes, size_t size, md_buffer *text, m
 mdlm_status md_alphabet_read(const char *text, size_t size, md_buffer *bytes, bool *known,
                              mdlm_error *err);
 
+/* Whether an id is a byte, spelled <0xNN>, of a vocabulary that has characters. */
+bool md_tokenizer_is_byte(const md_tokenizer *tok, size_t id);
 /* tokenizer_save.c: how a vocabulary spells an id; `name` is overwritten. */
 mdlm_status md_tokenizer_spell(const md_tokenizer *tok, size_t id, md_buffer *name,
                                mdlm_error *err);

@@ -73,7 +73,8 @@ static mdlm_status read_tokenizer(md_tokenizer_file *f, mdlm_error *err) {
     if (tok->kind == MD_TOKENIZER_CHARS && tok->bpe.count > 0) {
         return md_tokenizer_unsupported(f, "model feature", "merges with byte_fallback", err);
     }
-    if (tok->cuts.count == 0) md_vocab_settle_kind(&f->vocab);
+    if (tok->cuts.count == 0 && tok->spaces.prefix == MD_PREFIX_NEVER && !tok->spaces.marked)
+        md_vocab_settle_kind(&f->vocab);
     return MDLM_OK;
 }
 

@@ -1,7 +1,8 @@
 /* tokenizer/tokenizer_json.h: the steps of reading a tokenizer.json. Private to this folder.
  *
  *   tokenizer_json.c     the file, the settings of its model, its kind
- *   pipeline_json.c      normalizer, pre-tokenizer, decoder, post-processor
+ *   pipeline_json.c      pre-tokenizer, decoder, post-processor
+ *   spaces_json.c        normalizer, and what SentencePiece's vocabularies need of the others
  *   vocab_json.c         ids, their spellings, merges
  *   tokenizer_config.c   the roles of special tokens, chat templates
  *   vocab_files.c        vocab.json and merges.txt, put together as a tokenizer.json
@@ -9,7 +10,8 @@
  * What decides the kind is the structure of the file, so that files from elsewhere load as well:
  *
  *   ByteLevel pre-tokenizer, a vocabulary in the byte alphabet   bpe
- *   the same with use_regex false, no merges, and id = byte      bytes
+ *   a normalizer or pre-tokenizer that marks spaces with U+2581  bpe, spaces.marked
+ *   ByteLevel with use_regex false, no merges, and id = byte     bytes
  *   no pre-tokenizer, byte_fallback, no merges                   chars
  */
 #ifndef MD_TOKENIZER_JSON_H
@@ -36,6 +38,12 @@ mdlm_status md_tokenizer_unsupported(const md_tokenizer_file *f, const char *par
 
 /* Sets nfc, the words, and the kind, bytes still taken for bpe. */
 mdlm_status md_tokenizer_file_pipeline(md_tokenizer_file *f, mdlm_error *err);
+/* Its parts in spaces_json.c. The decoder's needs the normalizer and the pre-tokenizer, which may
+ * be null, where the normalizer marks spaces. */
+mdlm_status md_tokenizer_file_normalizer(md_tokenizer_file *f, const cJSON *node, mdlm_error *err);
+mdlm_status md_tokenizer_file_metaspace(md_tokenizer_file *f, const cJSON *node, mdlm_error *err);
+mdlm_status md_tokenizer_file_marked_decoder(md_tokenizer_file *f, const cJSON *node,
+                                             mdlm_error *err);
 /* Needs the vocabulary. */
 mdlm_status md_tokenizer_file_post_processor(md_tokenizer_file *f, mdlm_error *err);
 

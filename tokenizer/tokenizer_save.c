@@ -27,6 +27,10 @@ static bool add_null(cJSON *object, const char *key) {
     return cJSON_AddNullToObject(object, key) != NULL;
 }
 
+static bool in_byte_alphabet(const md_tokenizer *tok) {
+    return tok->kind != MD_TOKENIZER_CHARS && !tok->spaces.marked;
+}
+
 mdlm_status md_tokenizer_spell(const md_tokenizer *tok, size_t id, md_buffer *name,
                                mdlm_error *err) {
     const md_entry *entry = &tok->entries[id];
@@ -35,10 +39,11 @@ mdlm_status md_tokenizer_spell(const md_tokenizer *tok, size_t id, md_buffer *na
     md_buffer_clear(name);
     if (entry->special) return md_buffer_text(name, entry->special, err);
     if (as_it_is) return md_buffer_append(name, piece, entry->size, err);
-    if (tok->kind != MD_TOKENIZER_CHARS) return md_alphabet_spell(piece, entry->size, name, err);
-    unsigned char byte = (unsigned char)piece[0];
-    if (tok->byte_ids[byte] == (int32_t)id) return md_buffer_printf(name, err, "<0x%02X>", byte);
-    return md_buffer_append(name, piece, entry->size, err);
+    if (in_byte_alphabet(tok)) return md_alphabet_spell(piece, entry->size, name, err);
+    if (md_tokenizer_is_byte(tok, id))
+        return md_buffer_printf(name, err, "<0x%02X>", (unsigned char)piece[0]);
+    return tok->spaces.marked ? md_spaces_mark(piece, entry->size, name, err)
+                              : md_buffer_append(name, piece, entry->size, err);
 }
 
 static mdlm_status add_vocab(const md_tokenizer *tok, cJSON *model, mdlm_error *err) {
@@ -82,21 +87,22 @@ static mdlm_status add_model(const md_tokenizer *tok, cJSON *root, mdlm_error *e
     bool ok = model && add_text(model, "type", "BPE") && add_null(model, "dropout") &&
               add_null(model, "unk_token") && add_null(model, "continuing_subword_prefix") &&
               add_null(model, "end_of_word_suffix") && add_flag(model, "fuse_unk", false) &&
-              add_flag(model, "byte_fallback", tok->kind == MD_TOKENIZER_CHARS) &&
+              add_flag(model, "byte_fallback", !in_byte_alphabet(tok)) &&
               add_flag(model, "ignore_merges", tok->ignore_merges);
     if (!ok) return no_memory(err);
     MD_TRY(add_vocab(tok, model, err));
     return add_merges(tok, model, err);
 }
 
-static bool add_byte_level_settings(cJSON *node, bool regex) {
-    return add_flag(node, "add_prefix_space", false) && add_flag(node, "trim_offsets", true) &&
+static bool add_byte_level_settings(cJSON *node, bool prefix, bool regex) {
+    return add_flag(node, "add_prefix_space", prefix) && add_flag(node, "trim_offsets", true) &&
            add_flag(node, "use_regex", regex);
 }
 
-static bool add_byte_level(cJSON *root, const char *key, bool regex) {
+static bool add_byte_level(const md_tokenizer *tok, cJSON *root, const char *key, bool regex) {
     cJSON *node = cJSON_AddObjectToObject(root, key);
-    return node && add_text(node, "type", "ByteLevel") && add_byte_level_settings(node, regex);
+    return node && add_text(node, "type", "ByteLevel") &&
+           add_byte_level_settings(node, tok->spaces.prefix != MD_PREFIX_NEVER, regex);
 }
 
 /* A new object at the end of an array; NULL when there is no memory. */
@@ -105,6 +111,12 @@ static cJSON *add_item(cJSON *array, const char *type) {
     bool ok = item && cJSON_AddItemToArray(array, item);
     if (!ok) cJSON_Delete(item);
     return ok && (!type || add_text(item, "type", type)) ? item : NULL;
+}
+
+/* An array under `key` of a new object of the type Sequence; NULL when there is no memory. */
+static cJSON *add_sequence(cJSON *root, const char *name, const char *key) {
+    cJSON *node = cJSON_AddObjectToObject(root, name);
+    return node && add_text(node, "type", "Sequence") ? cJSON_AddArrayToObject(node, key) : NULL;
 }
 
 static bool add_split(cJSON *list, const md_cut *cut) {
@@ -119,14 +131,12 @@ static bool add_split(cJSON *list, const md_cut *cut) {
 static bool add_pre_tokenizer(const md_tokenizer *tok, cJSON *root) {
     const md_cuts *cuts = &tok->cuts;
     bool gpt2 = md_cuts_are(cuts, md_expression_gpt2);
-    if (gpt2 || cuts->count == 0) return add_byte_level(root, "pre_tokenizer", gpt2);
-    cJSON *node = cJSON_AddObjectToObject(root, "pre_tokenizer");
-    bool ok = node && add_text(node, "type", "Sequence");
-    cJSON *list = ok ? cJSON_AddArrayToObject(node, "pretokenizers") : NULL;
-    ok = list != NULL;
+    if (gpt2 || cuts->count == 0) return add_byte_level(tok, root, "pre_tokenizer", gpt2);
+    cJSON *list = add_sequence(root, "pre_tokenizer", "pretokenizers");
+    bool ok = list != NULL;
     for (int i = 0; i < cuts->count && ok; i++) ok = add_split(list, &cuts->steps[i].cut);
     cJSON *last = ok ? add_item(list, "ByteLevel") : NULL;
-    return last && add_byte_level_settings(last, false);
+    return last && add_byte_level_settings(last, false, false);
 }
 
 static bool add_template_ids(const md_tokenizer *tok, const md_ids *ids, cJSON *single,
@@ -166,19 +176,58 @@ static bool add_post_processor(const md_tokenizer *tok, cJSON *root) {
     return add_template_ids(tok, &tok->after, single, tokens);
 }
 
-static bool add_pipeline(const md_tokenizer *tok, cJSON *root) {
-    cJSON *normalizer = tok->nfc ? cJSON_AddObjectToObject(root, "normalizer") : NULL;
-    bool ok =
-        tok->nfc ? normalizer && add_text(normalizer, "type", "NFC") : add_null(root, "normalizer");
-    if (tok->kind != MD_TOKENIZER_CHARS) {
-        return ok && add_pre_tokenizer(tok, root) && add_post_processor(tok, root) &&
-               add_byte_level(root, "decoder", md_cuts_are(&tok->cuts, md_expression_gpt2));
+static bool add_replace(cJSON *list, const char *from, const char *to) {
+    cJSON *item = add_item(list, "Replace");
+    cJSON *pattern = item ? cJSON_AddObjectToObject(item, "pattern") : NULL;
+    return pattern && add_text(pattern, "String", from) && add_text(item, "content", to);
+}
+
+static bool add_normalizer(const md_tokenizer *tok, cJSON *root) {
+    const md_spaces *spaces = &tok->spaces;
+    if (!spaces->marked || spaces->metaspace) {
+        if (!tok->nfc) return add_null(root, "normalizer");
+        cJSON *node = cJSON_AddObjectToObject(root, "normalizer");
+        return node && add_text(node, "type", "NFC");
     }
-    ok = ok && add_null(root, "pre_tokenizer") && add_post_processor(tok, root);
-    cJSON *decoder = cJSON_AddObjectToObject(root, "decoder");
-    ok = ok && decoder && add_text(decoder, "type", "Sequence");
-    cJSON *parts = cJSON_AddArrayToObject(decoder, "decoders");
-    return ok && parts && add_item(parts, "ByteFallback") && add_item(parts, "Fuse");
+    cJSON *list = add_sequence(root, "normalizer", "normalizers");
+    bool ok = list && (!tok->nfc || add_item(list, "NFC"));
+    if (ok && spaces->prefix == MD_PREFIX_ALWAYS) {
+        cJSON *item = add_item(list, "Prepend");
+        ok = item && add_text(item, "prepend", MD_SPACE_MARK);
+    }
+    return ok && add_replace(list, " ", MD_SPACE_MARK);
+}
+
+static bool add_metaspace(const md_tokenizer *tok, cJSON *root) {
+    static const char *const schemes[] = {
+        [MD_PREFIX_NEVER] = "never", [MD_PREFIX_FIRST] = "first", [MD_PREFIX_PARTS] = "always"};
+    if (!tok->spaces.metaspace) return add_null(root, "pre_tokenizer");
+    cJSON *node = cJSON_AddObjectToObject(root, "pre_tokenizer");
+    return node && add_text(node, "type", "Metaspace") &&
+           add_text(node, "replacement", MD_SPACE_MARK) &&
+           add_text(node, "prepend_scheme", schemes[tok->spaces.prefix]) &&
+           add_flag(node, "split", tok->spaces.split);
+}
+
+/* The decoder of characters and bytes. */
+static bool add_fallback(const md_tokenizer *tok, cJSON *root) {
+    cJSON *list = add_sequence(root, "decoder", "decoders");
+    bool ok = list && (!tok->spaces.marked || add_replace(list, MD_SPACE_MARK, " ")) &&
+              add_item(list, "ByteFallback") && add_item(list, "Fuse");
+    if (!ok || !tok->spaces.dropped) return ok;
+    cJSON *item = add_item(list, "Strip");
+    return item && add_text(item, "content", " ") && cJSON_AddNumberToObject(item, "start", 1) &&
+           cJSON_AddNumberToObject(item, "stop", 0);
+}
+
+static bool add_pipeline(const md_tokenizer *tok, cJSON *root) {
+    bool bytes = in_byte_alphabet(tok);
+    return add_normalizer(tok, root) &&
+           (bytes ? add_pre_tokenizer(tok, root) : add_metaspace(tok, root)) &&
+           add_post_processor(tok, root) &&
+           (bytes
+                ? add_byte_level(tok, root, "decoder", md_cuts_are(&tok->cuts, md_expression_gpt2))
+                : add_fallback(tok, root));
 }
 
 static bool add_added_tokens(const md_tokenizer *tok, cJSON *root) {

@@ -37,6 +37,30 @@ static mdlm_status append_char(md_vocab *v, const md_text *name, mdlm_error *err
     return md_tokenizer_append(v->tok, name->data, name->size, NULL, err);
 }
 
+/* bpe with marked spaces: characters, or a byte as byte_fallback spells it. */
+static mdlm_status append_marked(md_vocab *v, const md_text *name, mdlm_error *err) {
+    md_tokenizer *tok = v->tok;
+    int byte = fallback_byte(name);
+    if (byte >= 0) {
+        tok->byte_ids[byte] = (int32_t)tok->count;
+        return md_tokenizer_append(tok, &(char){(char)byte}, 1, NULL, err);
+    }
+    if (memchr(name->data, ' ', name->size)) { /* no text gives it */
+        MD_TRY(md_tokenizer_append(tok, name->data, name->size, NULL, err));
+        tok->entries[tok->count - 1].flags = MD_RAW;
+        return MDLM_OK;
+    }
+    md_buffer bytes = {0};
+    size_t at = 0;
+    mdlm_status status = md_spaces_unmark(name->data, name->size, &bytes, err);
+    int32_t c = status == MDLM_OK ? md_utf8_next(bytes.data, bytes.size, &at) : -1;
+    if (c >= 0 && at == bytes.size)
+        status = md_key_map_put(&tok->points, (uint64_t)c, tok->count, err);
+    if (status == MDLM_OK) status = md_tokenizer_append(tok, bytes.data, bytes.size, NULL, err);
+    md_buffer_release(&bytes);
+    return status;
+}
+
 /* bytes and bpe: a string in the byte alphabet. */
 static mdlm_status append_piece(md_vocab *v, const md_text *name, mdlm_error *err) {
     md_buffer bytes = {0};
@@ -70,8 +94,8 @@ static mdlm_status append(md_vocab *v, size_t id, const md_spelling *spelling, m
                        SHOWN(name), index, id);
     }
     if (!(spelling->flags & (MD_SPECIAL | MD_ADDED))) {
-        bool chars = v->tok->kind == MD_TOKENIZER_CHARS;
-        return chars ? append_char(v, name, err) : append_piece(v, name, err);
+        if (v->tok->kind == MD_TOKENIZER_CHARS) return append_char(v, name, err);
+        return v->tok->spaces.marked ? append_marked(v, name, err) : append_piece(v, name, err);
     }
     MD_TRY(md_tokenizer_append(v->tok, name->data, name->size, NULL, err));
     v->tok->entries[id].flags = spelling->flags & (uint8_t)~MD_SPECIAL;

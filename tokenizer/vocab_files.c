@@ -52,8 +52,14 @@ static mdlm_status add_merges(char *text, cJSON *merges, mdlm_error *err) {
 }
 
 /* {"7": {"content": "<a>", ...}} as [{"id": 7, "content": "<a>", ...}] */
-static mdlm_status add_decoder(const cJSON *decoder, cJSON *list, mdlm_error *err) {
+static mdlm_status add_decoder(const char *folder, const cJSON *decoder, cJSON *list,
+                               mdlm_error *err) {
     const cJSON *item;
+    if (!md_tokenizer_absent(decoder) && !cJSON_IsObject(decoder)) {
+        return md_fail(err, MDLM_INPUT,
+                       "'%s': 'added_tokens_decoder' of tokenizer_config.json is not an object",
+                       folder);
+    }
     cJSON_ArrayForEach(item, decoder) {
         char *end = NULL;
         double id = strtod(item->string, &end);
@@ -91,12 +97,13 @@ static mdlm_status add_special(const cJSON *vocab, const char *name, cJSON *list
     return ok ? MDLM_OK : no_memory(err);
 }
 
-static mdlm_status add_tokens(const cJSON *config, const cJSON *vocab, cJSON *root,
+static mdlm_status add_tokens(const char *folder, const cJSON *config, cJSON *root,
                               mdlm_error *err) {
+    const cJSON *vocab = md_tokenizer_member(md_tokenizer_member(root, "model"), "vocab");
     static const char *const roles[] = {"mask_token", "eos_token", "pad_token", "bos_token"};
     cJSON *list = cJSON_AddArrayToObject(root, "added_tokens");
     if (!list) return no_memory(err);
-    MD_TRY(add_decoder(md_tokenizer_member(config, "added_tokens_decoder"), list, err));
+    MD_TRY(add_decoder(folder, md_tokenizer_member(config, "added_tokens_decoder"), list, err));
     MD_TRY(add_special(vocab, MD_END_OF_TEXT_TEXT, list, err)); /* both classes' default */
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
         const cJSON *name = md_tokenizer_member(config, roles[i]);
@@ -168,8 +175,7 @@ mdlm_status md_tokenizer_join_parts(const char *folder, const cJSON *config, cJS
     if (status == MDLM_OK) {
         cJSON *model = cJSON_GetObjectItemCaseSensitive(joined, "model");
         status = fill_model(vocab, merges, model, err);
-        if (status == MDLM_OK)
-            status = add_tokens(config, md_tokenizer_member(model, "vocab"), joined, err);
+        if (status == MDLM_OK) status = add_tokens(folder, config, joined, err);
     }
     if (status == MDLM_OK)
         *root = joined;
