@@ -210,6 +210,22 @@ START_TEST(expressions_that_take_too_many_steps_end_with_an_error) {
 }
 END_TEST
 
+/* At every letter it reads all that follow, and takes no step back: 2^33 bytes in all. */
+START_TEST(expressions_that_read_ahead_in_vain_end_with_an_error) {
+    enum { SIZE = 1 << 17 };
+    char *text = md_alloc(SIZE, 1, &err);
+    md_cuts cuts = {0};
+    md_buffer words = {0};
+    memset(text, 'a', SIZE);
+    assert_ok(md_cuts_add(&cuts, &(md_cut){.source = "a+b"}, &err));
+    assert_fails(md_cuts_each(&cuts, text, SIZE, add_word, &words, &err), MDLM_INPUT,
+                 "takes more than 1.8 seconds of processor time on this text of 131072 bytes");
+    md_cuts_release(&cuts);
+    md_buffer_release(&words);
+    md_free(text);
+}
+END_TEST
+
 static mdlm_status count_bytes(void *context, const char *word, size_t size, mdlm_error *e);
 
 /* The limit is some 64 steps back a byte: whoever is within it for these takes linear time. Only
@@ -297,6 +313,7 @@ int main(void) {
     suite_case(s, every_named_pre_tokenizer_covers_any_bytes);
     suite_case(s, expressions_that_cannot_be_read_are_refused);
     suite_case(s, expressions_that_take_too_many_steps_end_with_an_error);
+    suite_case(s, expressions_that_read_ahead_in_vain_end_with_an_error);
     suite_case(s, published_expressions_stay_within_the_limit_on_hostile_text);
 #else
     suite_case(s, without_the_engine_unusual_expressions_are_refused);

@@ -204,7 +204,12 @@ static mdlm_status repair(const char *text, size_t size, char **copy, mdlm_error
 
 mdlm_status md_cuts_each(const md_cuts *cuts, const char *text, size_t size, md_word_fn word,
                          void *context, mdlm_error *err) {
-    walk w = {.cuts = cuts, .text = text, .word = word, .context = context, .err = err};
+    walk w = {.cuts = cuts,
+              .text = text,
+              .run = {.bytes = size},
+              .word = word,
+              .context = context,
+              .err = err};
     char *copy = NULL;
     mdlm_status status = MDLM_OK;
     if (size == 0) return MDLM_OK;

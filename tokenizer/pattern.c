@@ -8,12 +8,15 @@
 #ifdef MDLM_HAVE_ONIG
 
 #include <oniguruma.h>
+#include <time.h>
 
 #include "tokenizer/unicode.h"
 
 /* Most expressions take few steps back at a place. One that takes more is tried again with twice
  * the limit, which is then counted, until the text's allowance is used up. */
 enum { FREE_STEPS = 64, STEPS = 1 << 22, STEPS_PER_BYTE = 64 };
+/* Nanoseconds; and after how many bytes, at some 3 ns each, the time is worth a look. */
+enum { TIME = 500000000, TIME_PER_BYTE = 10000, SHOWN_BETWEEN = 1 << 24 };
 
 struct md_pattern {
     regex_t *regex;
@@ -79,7 +82,7 @@ static mdlm_status match_at(const md_pattern *p, md_pattern_run *run, const char
                             size_t at, int *length, mdlm_error *err) {
     const UChar *begin = (const UChar *)text, *end = begin + size;
     size_t allowed =
-        size < SIZE_MAX / 2 / STEPS_PER_BYTE ? STEPS + STEPS_PER_BYTE * size : SIZE_MAX;
+        run->bytes < SIZE_MAX / 2 / STEPS_PER_BYTE ? STEPS + STEPS_PER_BYTE * run->bytes : SIZE_MAX;
     *length = ONIGERR_RETRY_LIMIT_IN_MATCH_OVER;
     for (size_t limit = FREE_STEPS; *length == ONIGERR_RETRY_LIMIT_IN_MATCH_OVER; limit *= 2) {
         if (limit > FREE_STEPS) run->spent += limit;
@@ -100,6 +103,23 @@ static mdlm_status match_at(const md_pattern *p, md_pattern_run *run, const char
                    (const char *)why);
 }
 
+/* Before the engine sees `size` bytes. */
+static mdlm_status check_time(md_pattern_run *run, size_t size, mdlm_error *err) {
+    run->shown += size;
+    if (run->shown < SHOWN_BETWEEN) return MDLM_OK;
+    run->shown = 0;
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    int64_t at = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    if (run->began == 0) run->began = at;
+    double seconds = 1e-9 * ((double)TIME + (double)TIME_PER_BYTE * (double)run->bytes);
+    if (1e-9 * (double)(at - run->began) <= seconds) return MDLM_OK;
+    return md_fail(err, MDLM_INPUT,
+                   "the tokenizer's expression takes more than %.1f seconds of processor time on "
+                   "this text of %zu bytes",
+                   seconds, run->bytes);
+}
+
 /* Not the engine's own search: its limit of steps is one for each place, however many there are. */
 mdlm_status md_pattern_find(const md_pattern *p, md_pattern_run *run, const char *text, size_t size,
                             size_t from, md_match *found, mdlm_error *err) {
@@ -107,6 +127,7 @@ mdlm_status md_pattern_find(const md_pattern *p, md_pattern_run *run, const char
     *found = (md_match){0};
     for (size_t at = from; !found->is; md_utf8_next(text, size, &at)) {
         int length;
+        MD_TRY(check_time(run, size - at, err));
         MD_TRY(match_at(p, run, text, size, at, &length, err));
         if (length >= 0) *found = (md_match){true, at, at + (size_t)length};
         if (at == size) break;

@@ -2,16 +2,18 @@
  *
  *     md_pattern *p = NULL;
  *     MD_TRY(md_pattern_new("\\p{N}{1,3}", &p, err));
- *     md_pattern_run run = {0};
+ *     md_pattern_run run = {.bytes = size};
  *     MD_TRY(md_pattern_find(p, &run, text, size, 0, &found, err));  found.start, found.end
  *     md_pattern_run_release(&run);
  *     md_pattern_free(p);
  *
  * The engine is Oniguruma, which Hugging Face's library uses too, with its default syntax. It may
- * be missing when the program is built: then md_pattern_new refuses and says so. Steps back are
- * limited, by a constant and the length of the text together, so a hostile expression ends with an
- * error. (What an expression reads ahead and keeps is no step back: one like `a+b` is quadratic on
- * many letters a, in any program that uses the engine.)
+ * be missing when the program is built: then md_pattern_new refuses and says so.
+ *
+ * A hostile expression ends with an error. Steps back are limited, by a constant and the length of
+ * the text together, and the engine counts them. What an expression reads ahead in vain, as `a+b`
+ * does at every letter of a long "aaaa", it counts nowhere, in any program: so the processor time
+ * is limited too, to some twenty times what expressions of published tokenizers need.
  */
 #ifndef MD_TOKENIZER_PATTERN_H
 #define MD_TOKENIZER_PATTERN_H
@@ -26,10 +28,13 @@ typedef struct md_pattern md_pattern;
 mdlm_status md_pattern_new(const char *source, md_pattern **out, mdlm_error *err);
 void md_pattern_free(md_pattern *p); /* accepts NULL */
 
-/* What one walk through a text needs: init with {0}, one thread at a time. */
+/* What one walk through a text needs: init with its size, one thread at a time. */
 typedef struct md_pattern_run {
+    size_t bytes; /* of the whole text, whose pieces are searched */
     void *region, *limits;
-    size_t spent; /* steps back so far */
+    size_t spent;  /* steps back so far */
+    size_t shown;  /* bytes that the engine may have read since the time was last looked at */
+    int64_t began; /* the thread's processor time then, in nanoseconds; 0: not yet */
 } md_pattern_run;
 void md_pattern_run_release(md_pattern_run *run);
 
@@ -39,7 +44,7 @@ typedef struct md_match {
 } md_match;
 
 /* The first match that starts at `from` or later. The text must be valid UTF-8. MDLM_INPUT when it
- * takes too many steps. */
+ * takes too many steps or too long. */
 mdlm_status md_pattern_find(const md_pattern *p, md_pattern_run *run, const char *text, size_t size,
                             size_t from, md_match *found, mdlm_error *err);
 
