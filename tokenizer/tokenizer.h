@@ -93,8 +93,8 @@ typedef struct md_token_roles {
  * token "<|mask|>" (MDLM, SMDM). */
 mdlm_status md_tokenizer_load_with(const char *path, const md_token_roles *roles,
                                    md_tokenizer **out, mdlm_error *err);
-/* Writes tokenizer.json, and tokenizer_config.json beside it, into `folder`, which is made if it is
- * not there. `seq_len` becomes model_max_length. */
+/* Writes tokenizer.json, and tokenizer_config.json and special_tokens_map.json beside it, into
+ * `folder`, which is made if it is not there. `seq_len` becomes model_max_length. */
 mdlm_status md_tokenizer_save(const md_tokenizer *tok, const char *folder, int seq_len,
                               mdlm_error *err);
 
