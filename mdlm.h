@@ -61,8 +61,10 @@ typedef struct mdlm_result mdlm_result; /* samples of one mdlm_fill */
 typedef struct mdlm_load_options {
     int threads;         /* 0: one per processor this process may use */
     const char *kernels; /* NULL: the best for this processor */
-    const char *dtype;   /* operands of matrix products: NULL or "f32", "bf16", "q8_0" (8-bit
-                            weights and activations with a scale per 32, GGUF's) */
+    /* Operands of matrix products: "f32", "bf16", "q8_0" (8-bit weights and activations with a
+     * scale per 32, GGUF's). NULL or "auto": f32; of a model that would take more than 4 GiB then,
+     * what most of it is stored in, bf16 for 16 bits and q8_0 for less. */
+    const char *dtype;
     const char *weights; /* NULL: the folder's model.safetensors; else this file (a run's
                             checkpoint, say) */
     /* Called while weights are read: bytes so far, and in all. Non-zero cancels: MDLM_CANCELLED.
@@ -76,8 +78,11 @@ typedef struct mdlm_model_info {
     const char *tokenizer; /* "bytes", "chars" or "bpe" */
     const char *objective; /* what it was trained for: "mdlm" sees the whole canvas, "block" up to
                               the end of a position's block, "ar" what is before a position */
+    const char *dtype;     /* that it computes in: "f32", "bf16" or "q8_0" */
     int block_length;      /* of "block"; else 0 */
-    int layers, dim, heads, kv_heads, ff, seq_len, vocab;
+    int layers, dim, heads, kv_heads, ff, vocab;
+    int seq_len; /* tokens that it was trained on; of Dream, the most that it takes */
+    int canvas;  /* tokens where nobody says how many: seq_len, of Dream at most 2048 */
     int32_t mask_id, end_of_text_id; /* end_of_text_id is -1 when there is none */
     int64_t parameters;
 } mdlm_model_info;

@@ -1,6 +1,8 @@
 /* api/model.c: loading, describing and tokenizing; see mdlm.h. */
 #include "api/model.h"
 
+#include <string.h>
+
 #include "api/constraint.h"
 #include "api/gguf_tokenizer.h"
 #include "base/memory.h"
@@ -8,8 +10,11 @@
 static mdlm_status load(mdlm_model *m, const char *path, const mdlm_load_options *opt,
                         mdlm_error *err) {
     int threads = opt->threads > 0 ? opt->threads : md_pool_default_threads();
+    const char *dtype = opt->dtype;
     MD_TRY(md_kernels_init(&m->kernels, opt->kernels, err));
-    MD_TRY(md_kernels_set_dtype(&m->kernels, opt->dtype ? opt->dtype : "f32", err));
+    if (!dtype || !strcmp(dtype, "auto"))
+        MD_TRY(md_transformer_dtype(path, opt->weights, &dtype, err));
+    MD_TRY(md_kernels_set_dtype(&m->kernels, dtype, err));
     m->pool = md_pool_new(threads, err);
     if (!m->pool) return MDLM_RUNTIME;
     const md_transformer_packing how = {.kernels = &m->kernels,
@@ -52,9 +57,11 @@ void mdlm_free(mdlm_model *m) {
 mdlm_model_info mdlm_info(const mdlm_model *m) {
     static const char *const objectives[] = {
         [MD_SEES_ALL] = "mdlm", [MD_SEES_BLOCKS] = "block", [MD_SEES_PAST] = "ar"};
+    static const char *const dtypes[] = {[MD_F32] = "f32", [MD_BF16] = "bf16", [MD_Q8_0] = "q8_0"};
     const md_model_config *c = md_transformer_config(m->net);
     return (mdlm_model_info){.tokenizer = md_tokenizer_kind_name(m->tokenizer),
                              .objective = objectives[c->sight],
+                             .dtype = dtypes[m->kernels.dtype],
                              .block_length = c->block_length,
                              .layers = c->layers,
                              .dim = c->dim,
@@ -62,6 +69,7 @@ mdlm_model_info mdlm_info(const mdlm_model *m) {
                              .kv_heads = c->kv_heads,
                              .ff = c->ff,
                              .seq_len = c->seq_len,
+                             .canvas = md_model_config_canvas(c),
                              .vocab = c->vocab,
                              .mask_id = c->mask_id,
                              .end_of_text_id = md_tokenizer_end_of_text(m->tokenizer),

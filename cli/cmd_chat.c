@@ -228,8 +228,8 @@ done:
 
 static mdlm_status settle(job *j, mdlm_error *err) {
     const chat_options *o = j->opt;
-    int seq_len = mdlm_info(j->model).seq_len;
-    int64_t quarter = seq_len / 4 > SHORTEST ? seq_len / 4 : SHORTEST;
+    int canvas = mdlm_info(j->model).canvas;
+    int64_t quarter = canvas / 4 > SHORTEST ? canvas / 4 : SHORTEST;
     const md_extent_wish wish = {.length = o->length > 0 ? o->length : quarter,
                                  .blocks = o->blocks,
                                  .blocks_given = given(j, "blocks"),

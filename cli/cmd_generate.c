@@ -17,7 +17,8 @@ enum { AT_ONCE = 16 }; /* samples in a batch; a sample does not depend on its ne
     X(TEXT, prompt, "", 0, 0, "text to go on from") \
     X(TEXT, prompt_file, "", 0, 0, "the same from a file, byte for byte") \
     X(TEXT, infill, "", 0, 0, "text with holes to fill: [MASK] or [MASK*N]; \\[MASK] is text") \
-    X(INT, length, 0, 1, 1048576, "new tokens; what fits the trained length if not given") \
+    X(INT, length, 0, 1, 1048576, \
+      "new tokens; if not given, what fits the trained length (2048 for Dream)") \
     X(INT, blocks, 1, 1, 1048576, "fill this many equal blocks from left to right") \
     X(INT, block_length, 0, 1, 1048576, "tokens in a block, in place of --blocks") \
     X(FLAG, chat, false, 0, 0, \

@@ -207,15 +207,35 @@ static const char *run_text(const model *m, const char *key) {
     return cJSON_IsString(item) ? item->valuestring : NULL;
 }
 
+/* Whose network it is, and what it has besides what all have. */
+static mdlm_status print_kind(const md_model_config *c, mdlm_error *err) {
+    const struct {
+        bool has;
+        const char *text;
+    } facts[] = {{c->tied, "head tied to the embedding"},
+                 {c->qkv_bias, "biases on q, k and v"},
+                 {c->arch == MD_ARCH_MDLM, "adaLN without time, biases but in attention"},
+                 {c->shifted, "logits shifted by one"},
+                 {c->unscored > 0, "no logit for the mask"}};
+    MD_TRY(md_cli_print(err, "kind        %s", md_arch_name(c->arch)));
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+        if (facts[i].has) MD_TRY(md_cli_print(err, ", %s", facts[i].text));
+    return md_cli_print(err, "\n");
+}
+
 static mdlm_status print_text_model(const model *m, mdlm_error *err) {
     const md_model_config *c = &m->config;
-    MD_TRY(md_cli_print(err, "shape       layers %d, dim %d, heads %d, kv-heads %d, ff %d%s\n",
-                        c->layers, c->dim, c->heads, c->kv_heads, c->ff, c->tied ? ", tied" : ""));
+    const int canvas = md_model_config_canvas(c);
+    MD_TRY(print_kind(c, err));
+    MD_TRY(md_cli_print(err, "shape       layers %d, dim %d, heads %d, kv-heads %d, ff %d\n",
+                        c->layers, c->dim, c->heads, c->kv_heads, c->ff));
     MD_TRY(md_cli_print(err, "objective   %s", md_objective_for(c->sight)->name));
     if (c->block_length > 0) MD_TRY(md_cli_print(err, ", blocks of %d tokens", c->block_length));
     MD_TRY(md_cli_print(err, "\n"));
     if (m->base) MD_TRY(md_cli_print(err, "adapters    beside '%s'\n", m->base));
-    MD_TRY(md_cli_print(err, "sequence    %d tokens\n", c->seq_len));
+    MD_TRY(md_cli_print(err, "sequence    %d tokens", c->seq_len));
+    if (canvas < c->seq_len) MD_TRY(md_cli_print(err, ", %d where nobody says", canvas));
+    MD_TRY(md_cli_print(err, "\n"));
     MD_TRY(md_cli_print(err, "tokenizer   %s, vocabulary %d, mask %d, end of text %d\n",
                         md_tokenizer_kind_name(m->tokenizer), c->vocab, (int)c->mask_id,
                         (int)c->end_of_text_id));
@@ -238,14 +258,22 @@ static mdlm_status print_model(const char *folder, const model *m, mdlm_error *e
 }
 
 static void json_text_model(const model *m, md_json_line *line) {
+    static const char *const kinds[] = {[MD_ARCH_LLADA] = "llada",
+                                        [MD_ARCH_DREAM] = "dream",
+                                        [MD_ARCH_MDLM] = "mdlm",
+                                        [MD_ARCH_SMDM] = "smdm"};
     const md_model_config *c = &m->config;
+    md_json_put_string(line, "kind", kinds[c->arch]);
     md_json_put_int(line, "layers", c->layers);
     md_json_put_int(line, "dim", c->dim);
     md_json_put_int(line, "heads", c->heads);
     md_json_put_int(line, "kv_heads", c->kv_heads);
     md_json_put_int(line, "ff", c->ff);
     md_json_put_int(line, "seq_len", c->seq_len);
+    md_json_put_int(line, "canvas", md_model_config_canvas(c));
     md_json_put_flag(line, "tied", c->tied);
+    md_json_put_flag(line, "qkv_bias", c->qkv_bias);
+    md_json_put_flag(line, "shifted_logits", c->shifted);
     md_json_put_string(line, "objective", md_objective_for(c->sight)->name);
     if (c->block_length > 0) md_json_put_int(line, "block_length", c->block_length);
     if (m->base) md_json_put_string(line, "adapters_of", m->base);

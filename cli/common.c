@@ -37,6 +37,13 @@ mdlm_status md_cli_weights(const md_cli *cli, char **path, mdlm_error *err) {
                    cli->model);
 }
 
+/* Unless somebody chose it. */
+static void note_dtype(const md_cli *cli, const char *dtype) {
+    if (strcmp(cli->common.dtype, "auto") || !strcmp(dtype, "f32")) return;
+    md_cli_note(cli, "'%s' takes over 4 GiB in f32: computed in %s (--dtype auto)", cli->model,
+                dtype);
+}
+
 mdlm_status md_cli_load(const md_cli *cli, mdlm_model **out, mdlm_error *err) {
     if (!*cli->common.model && !md_is_dir(cli->model)) {
         return md_fail(err, MDLM_INPUT,
@@ -60,6 +67,7 @@ mdlm_status md_cli_load(const md_cli *cli, mdlm_model **out, mdlm_error *err) {
     mdlm_status status = mdlm_load(cli->model, &opt, out, err);
     md_eta_clear(&eta);
     md_free(weights);
+    if (status == MDLM_OK) note_dtype(cli, mdlm_info(*out).dtype);
     return status;
 }
 

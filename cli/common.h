@@ -30,7 +30,9 @@
     X(CHOICE, weights, "best", 0, 0, \
       "best=ema|last|raw: of a run: averaged at the best validation, averaged at the last " \
       "checkpoint, or that checkpoint's without averaging") \
-    X(CHOICE, dtype, "f32", 0, 0, "f32|bf16|q8_0: operands of matrix products; sums stay f32")
+    X(CHOICE, dtype, "auto", 0, 0, \
+      "auto|f32|bf16|q8_0: operands of matrix products; sums stay f32. auto: f32, but for a " \
+      "text model of over 4 GiB in f32 what it is stored in: bf16 for 16 bits, q8_0 for less")
 
 #define MD_CLI_COMMON_OPTIONS(X) \
     X(TEXT, run, "", 0, 0, \

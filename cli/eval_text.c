@@ -44,9 +44,9 @@ static mdlm_status check_window(const scored *s, const char *name, mdlm_error *e
                    longest, name);
 }
 
-static mdlm_status choose_window(const job *j, scored *s, int longest, const char *name,
+static mdlm_status choose_window(const job *j, scored *s, int usual, const char *name,
                                  mdlm_error *err) {
-    s->window = j->opt->window > 0 ? (int)j->opt->window : longest;
+    s->window = j->opt->window > 0 ? (int)j->opt->window : usual;
     if (j->opt->stride > s->window) {
         return md_fail(err, MDLM_USAGE, "--stride %lld is longer than the window of %d tokens",
                        (long long)j->opt->stride, s->window);
@@ -56,11 +56,11 @@ static mdlm_status choose_window(const job *j, scored *s, int longest, const cha
 }
 
 static mdlm_status choose_windows(job *j, mdlm_error *err) {
-    int longest = mdlm_info(j->own.model).seq_len;
-    if (!j->other.model) return choose_window(j, &j->own, longest, j->cli->model, err);
-    int other = mdlm_info(j->other.model).seq_len, both = longest < other ? longest : other;
+    int usual = mdlm_info(j->own.model).canvas;
+    if (!j->other.model) return choose_window(j, &j->own, usual, j->cli->model, err);
+    int other = mdlm_info(j->other.model).canvas, both = usual < other ? usual : other;
     if (!j->same_tokenizer) {
-        MD_TRY(choose_window(j, &j->own, longest, j->cli->model, err));
+        MD_TRY(choose_window(j, &j->own, usual, j->cli->model, err));
         return choose_window(j, &j->other, other, j->opt->compare, err);
     }
     MD_TRY(choose_window(j, &j->own, both, j->cli->model, err));

@@ -17,13 +17,21 @@ static mdlm_status no_divisor(const char *flag, int64_t wanted, int64_t length, 
                    flag, (long long)wanted, (long long)length, (long long)below, (long long)above);
 }
 
+/* Tokens behind `used` up to the end of a canvas; 0 when the model takes no more. */
+static int64_t room_behind(int64_t used, mdlm_model_info info) {
+    const int64_t whole = (used / info.canvas + 1) * info.canvas;
+    const int64_t end = whole < info.seq_len ? whole : info.seq_len;
+    return used < end ? end - used : 0;
+}
+
 /* Equal blocks of the new tokens, from whichever of the three numbers were given. */
 static mdlm_status plan_equal(const md_extent_wish *w, mdlm_model_info info, int64_t used,
                               int64_t out[2], mdlm_error *err) {
     bool by_length = w->block_length > 0;
     int64_t length = w->length, blocks = w->blocks, unit = by_length ? w->block_length : blocks;
     if (length < 1) {
-        length = used < info.seq_len ? info.seq_len - used : 1;
+        length = room_behind(used, info);
+        if (length < 1) length = 1;
         if (used > 0) length = length < unit ? unit : length - length % unit;
         if (by_length && w->blocks_given) length = blocks * unit;
     }
@@ -48,7 +56,8 @@ static mdlm_status plan_own(const md_extent_wish *w, mdlm_model_info info, int64
                        "--block-length %lld: this model was trained on blocks of %d",
                        (long long)w->block_length, info.block_length);
     if (length < 1) {
-        length = used < info.seq_len ? info.seq_len - used : rest;
+        length = room_behind(used, info);
+        if (length < 1) length = rest;
         if (w->blocks_given) length = rest + (w->blocks - 1) * unit;
     }
     int64_t blocks = w->scattered ? 1 : (used + length + unit - 1) / unit - used / unit;
@@ -66,7 +75,8 @@ static mdlm_status plan_own(const md_extent_wish *w, mdlm_model_info info, int64
 static void plan_past(const md_extent_wish *w, mdlm_model_info info, int64_t used, int64_t out[2]) {
     int64_t length = w->length;
     if (length < 1) {
-        length = used < info.seq_len ? info.seq_len - used : 1;
+        length = room_behind(used, info);
+        if (length < 1) length = 1;
         if (w->block_length > 0 && w->blocks_given) length = w->blocks * w->block_length;
     }
     out[0] = length;

@@ -54,7 +54,8 @@ static void open_view(md_cli_image_model *m) {
 static mdlm_status open_network(const md_cli *cli, md_cli_image_model *m, mdlm_error *err) {
     MD_TRY(load_network(cli, m, err));
     MD_TRY(md_kernels_init(&m->kernels, cli->kernels, err));
-    MD_TRY(md_kernels_set_dtype(&m->kernels, cli->common.dtype, err));
+    const bool automatic = !strcmp(cli->common.dtype, "auto");
+    MD_TRY(md_kernels_set_dtype(&m->kernels, automatic ? "f32" : cli->common.dtype, err));
     if (!(m->pool = md_pool_new(cli->threads, err))) return MDLM_RUNTIME;
     if (!(m->tape = md_tape_new(m->pool, &m->kernels, err))) return MDLM_RUNTIME;
     open_view(m);

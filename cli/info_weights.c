@@ -45,11 +45,12 @@ static void read_files(const md_weights *weights, md_info_weights *out) {
     }
     out->files = md_weights_files(weights);
     name_shares(list, out->stored, sizeof out->stored);
+    out->automatic = md_transformer_dtype_for(weights);
 }
 
 mdlm_status md_info_weights_read(const md_weights *weights, const md_model_config *config,
                                  const char *kernels, md_info_weights *out, mdlm_error *err) {
-    md_info_weights info = {.available = md_memory_available()};
+    md_info_weights info = {.available = md_memory_available(), .automatic = "f32"};
     if (weights) read_files(weights, &info);
     for (int i = 0; i < MD_INFO_DTYPES; i++) {
         md_kernels k;
@@ -80,8 +81,9 @@ mdlm_status md_info_weights_print(const md_info_weights *w, mdlm_error *err) {
     for (int i = 0; i < MD_INFO_DTYPES; i++)
         MD_TRY(
             md_cli_print(err, "%s%s %s", i ? ", " : " ", dtypes[i], size_text(w->memory[i], size)));
+    MD_TRY(md_cli_print(err, " by --dtype (auto: %s)", w->automatic));
     if (w->available < INT64_MAX)
-        MD_TRY(md_cli_print(err, " by --dtype; available %s", size_text(w->available, size)));
+        MD_TRY(md_cli_print(err, "; available %s", size_text(w->available, size)));
     return md_cli_print(err, "\n");
 }
 
@@ -94,5 +96,6 @@ void md_info_weights_json(const md_info_weights *w, md_json_line *line) {
     md_json_open(line, "memory_bytes", '{');
     for (int i = 0; i < MD_INFO_DTYPES; i++) md_json_put_int(line, dtypes[i], w->memory[i]);
     md_json_close(line, '}');
+    md_json_put_string(line, "auto_dtype", w->automatic);
     if (w->available < INT64_MAX) md_json_put_int(line, "memory_available_bytes", w->available);
 }

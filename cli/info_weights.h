@@ -15,6 +15,7 @@ typedef struct md_info_weights {
     int64_t bytes;
     int64_t memory[MD_INFO_DTYPES]; /* packed for inference with --dtype f32, bf16, q8_0 */
     int64_t available;              /* of the system's memory, now */
+    const char *automatic;          /* what --dtype auto is */
 } md_info_weights;
 
 /* `weights` may be NULL. `kernels`: whose layout; NULL: the best's. */

@@ -101,6 +101,11 @@ int64_t md_model_config_parameters(const md_model_config *c) {
     return c->layers * block + ends + linear_size(cond, 2 * C) + linear_size(C, c->vocab);
 }
 
+int md_model_config_canvas(const md_model_config *c) {
+    enum { DREAM_CANVAS = 2048 };
+    return c->arch == MD_ARCH_DREAM && c->seq_len > DREAM_CANVAS ? DREAM_CANVAS : c->seq_len;
+}
+
 bool md_model_config_equal(const md_model_config *a, const md_model_config *b) {
     return a->layers == b->layers && a->dim == b->dim && a->heads == b->heads &&
            a->kv_heads == b->kv_heads && a->ff == b->ff && a->vocab == b->vocab &&

@@ -15,7 +15,8 @@
  *            padded_vocab_size, block_size, norm_eps
  *
  * Keys that fix the mathematics (block_type, rope_scaling, time_conditioning, ...) are refused by
- * name when they ask for something else; when they are missing, what is supported is meant. Keys
+ * name when they ask for something else; when they are missing, what is supported is meant. The
+ * object rope_parameters of newer files is read as rope_theta, if its rope_type is "default". Keys
  * that change nothing here (dropout, init_std, torch_dtype, ...) are not read. A model that does
  * not see both sides has LLaDA's keys and a type of its own: "mdlm_block", with "block_length", or
  * "mdlm_ar".
@@ -38,7 +39,7 @@ const char *md_arch_name(md_arch arch); /* "LLaDA", "Dream", "MDLM", "SMDM" */
 typedef struct md_model_config {
     int layers, dim, heads, kv_heads, ff;
     int vocab;   /* rows of the embedding */
-    int seq_len; /* trained length */
+    int seq_len; /* trained length; of Dream, the most there can be */
     double rope_theta, norm_eps;
     bool tied;                                   /* head = embedding */
     int32_t mask_id, end_of_text_id, padding_id; /* the last two: -1 when there is none */
@@ -57,6 +58,9 @@ typedef struct md_model_config {
  * a multiple of kv_heads, dim / heads is odd, or the kind of network has no such form. */
 mdlm_status md_model_config_check(const md_model_config *c, mdlm_error *err);
 int64_t md_model_config_parameters(const md_model_config *c);
+/* Tokens of a canvas, a window or a training sequence where nobody says how many: the trained
+ * length; but Dream's files say how many positions there are (131072), so at most 2048 of those. */
+int md_model_config_canvas(const md_model_config *c);
 
 /* FOLDER/config.json of a model of any kind, and its name for messages; both are the caller's to
  * release, after a failure too. MDLM_INPUT when the folder or the file is missing or malformed. */

@@ -36,20 +36,58 @@ static bool is_listed(const char *text, const char *list) {
     return false;
 }
 
-/* rope_scaling as newer files write "none". */
-static bool is_default_rope(const cJSON *item) {
+static const char *rope_type(const cJSON *item) {
     const cJSON *type = cJSON_GetObjectItemCaseSensitive(item, "rope_type");
     if (!type) type = cJSON_GetObjectItemCaseSensitive(item, "type");
-    const char *name = cJSON_GetStringValue(type);
-    return name && !strcmp(name, "default");
+    return cJSON_GetStringValue(type);
+}
+
+/* rope_scaling or rope_parameters that are there: only plain rotary positions are supported. */
+static mdlm_status check_rope(const cJSON *item, const char *path, mdlm_error *err) {
+    const char *type = rope_type(item);
+    const cJSON *part = cJSON_GetObjectItemCaseSensitive(item, "partial_rotary_factor");
+    if (!type)
+        return md_fail(err, MDLM_INPUT, "'%s': %s has no rope_type, only 'default' is supported",
+                       path, item->string);
+    if (strcmp(type, "default") != 0)
+        return md_fail(err, MDLM_INPUT,
+                       "'%s': %s is of the type '%.40s', only 'default' is supported: positions "
+                       "that are not scaled",
+                       path, item->string, type);
+    if (!part || cJSON_IsNull(part) || (cJSON_IsNumber(part) && part->valuedouble == 1))
+        return MDLM_OK;
+    return md_fail(err, MDLM_INPUT,
+                   "'%s': %s rotates a part of each head (partial_rotary_factor), only all of it "
+                   "is supported",
+                   path, item->string);
+}
+
+/* rope_theta where it always was, or in "rope_parameters", where newer files have it. */
+static mdlm_status read_theta(const cJSON *root, const md_config_key *key, const char *path,
+                              double *out, mdlm_error *err) {
+    const cJSON *parameters = cJSON_GetObjectItemCaseSensitive(root, "rope_parameters");
+    double inner, outer;
+    if (!parameters || cJSON_IsNull(parameters))
+        return md_json_number(root, key->name, path, out, err);
+    MD_TRY(check_rope(parameters, path, err));
+    if (is_missing(parameters, key->name)) return md_json_number(root, key->name, path, out, err);
+    MD_TRY(md_json_number(parameters, key->name, path, &inner, err));
+    outer = inner;
+    if (!is_missing(root, key->name)) MD_TRY(md_json_number(root, key->name, path, &outer, err));
+    if (outer != inner)
+        return md_fail(err, MDLM_INPUT, "'%s': %s is %g, but %g in rope_parameters", path,
+                       key->name, outer, inner);
+    *out = inner;
+    return MDLM_OK;
 }
 
 static mdlm_status check_fixed(const cJSON *root, const md_config_key *key, const char *path,
                                mdlm_error *err) {
     const cJSON *found = cJSON_GetObjectItemCaseSensitive(root, key->name);
     if (!found || cJSON_IsNull(found)) return MDLM_OK;
-    if (!strcmp(key->value, "null") && (cJSON_IsFalse(found) || is_default_rope(found)))
-        return MDLM_OK;
+    if (!strcmp(key->value, "null") && cJSON_IsFalse(found)) return MDLM_OK;
+    if (!strcmp(key->name, "rope_scaling") && cJSON_IsObject(found))
+        return check_rope(found, path, err);
     char *text = cJSON_PrintUnformatted(found);
     mdlm_status status = MDLM_OK;
     if (!text || !is_listed(text, key->value)) {
@@ -68,6 +106,7 @@ static mdlm_status read_key(const cJSON *root, const md_config_key *key, const c
     switch (key->kind) {
     case MD_KEY_SIZE: return md_config_size(root, key->name, path, 0, field, err);
     case MD_KEY_NUMBER: return md_json_number(root, key->name, path, field, err);
+    case MD_KEY_THETA: return read_theta(root, key, path, field, err);
     case MD_KEY_FLAG: return md_json_flag(root, key->name, path, field, err);
     case MD_KEY_SCORED:
         MD_TRY(md_json_int(root, key->name, path, 1, INT_MAX - c->unscored, &id, err));
@@ -183,6 +222,7 @@ static bool add_key(cJSON *root, const md_config_key *key, const md_model_config
     case MD_KEY_SCORED:
         return cJSON_AddNumberToObject(root, key->name, *(const int *)field - c->unscored) != NULL;
     case MD_KEY_NUMBER:
+    case MD_KEY_THETA:
         return cJSON_AddNumberToObject(root, key->name, *(const double *)field) != NULL;
     case MD_KEY_FLAG:
         if (key->optional && *(const bool *)field == *(const bool *)usual) return true;

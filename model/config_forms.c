@@ -13,6 +13,8 @@
     { key, MD_KEY_NUMBER, FIELD(f), NULL, false }
 #define NUMBER_OR(key, f) \
     { key, MD_KEY_NUMBER, FIELD(f), NULL, true }
+#define THETA(key, f) \
+    { key, MD_KEY_THETA, FIELD(f), NULL, false }
 #define FLAG(key, f) \
     { key, MD_KEY_FLAG, FIELD(f), NULL, false }
 #define FLAG_OR(key, f) \
@@ -41,7 +43,7 @@
         CHECKED("quantization_config", "null"), SIZE("d_model", dim), SIZE("n_layers", layers), \
         SIZE("n_heads", heads), SIZE_OR("n_kv_heads", kv_heads), SIZE_OR("mlp_hidden_size", ff), \
         SIZE("max_sequence_length", seq_len), SIZE("vocab_size", vocab), \
-        SIZE_OR("embedding_size", vocab), NUMBER("rope_theta", rope_theta), \
+        SIZE_OR("embedding_size", vocab), THETA("rope_theta", rope_theta), \
         NUMBER("rms_norm_eps", norm_eps), FLAG("weight_tying", tied), \
         FLAG_OR("include_qkv_bias", qkv_bias), FLAG_OR("shift_logits", shifted), \
         ID("mask_token_id", mask_id), ID("eos_token_id", end_of_text_id), \
@@ -91,7 +93,7 @@ static const md_config_key dream_keys[] = {
     SIZE("intermediate_size", ff),
     SIZE("max_position_embeddings", seq_len),
     SIZE("vocab_size", vocab),
-    NUMBER("rope_theta", rope_theta),
+    THETA("rope_theta", rope_theta),
     NUMBER("rms_norm_eps", norm_eps),
     FLAG("tie_word_embeddings", tied),
     FLAG_OR("shift_logits", shifted),

@@ -18,6 +18,8 @@ enum {
 typedef enum md_key_kind {
     MD_KEY_SIZE,    /* int field, at least 1 */
     MD_KEY_NUMBER,  /* double */
+    MD_KEY_THETA,   /* double: the base of rotary positions, also in the object "rope_parameters",
+                       whose rope_type must be "default" */
     MD_KEY_FLAG,    /* bool */
     MD_KEY_ID,      /* int32_t below vocab; -1 when missing or null */
     MD_KEY_SCORED,  /* int: rows of the head; the field, vocab, is what is not scored more */

@@ -30,6 +30,7 @@
 #include "model/names.h"
 #include "tensor/denoiser.h"
 #include "tensor/params.h"
+#include "tensor/weights.h"
 
 typedef struct md_transformer md_transformer;
 
@@ -89,6 +90,11 @@ md_denoiser md_transformer_denoiser(md_transformer_view *view);
 mdlm_status md_transformer_load(const char *folder, const char *weights, bool gradients,
                                 md_transformer **out, mdlm_error *err);
 
+/* The same into a network that is there (not packed): from a folder whose network has the
+ * parameters of this one; what its positions see may be another thing. MDLM_INPUT, with nothing
+ * changed, where they differ. */
+mdlm_status md_transformer_take(md_transformer *net, const char *folder, mdlm_error *err);
+
 typedef struct md_transformer_packing {
     const md_kernels *kernels; /* that will run the network */
     md_pool *pool;             /* NULL: one thread */
@@ -110,5 +116,14 @@ mdlm_status md_transformer_load_packed(const char *folder, const char *weights,
 /* Bytes that the packed weights of a network of this shape take. */
 mdlm_status md_transformer_packed_bytes(const md_model_config *config, const md_kernels *kernels,
                                         int64_t *out, mdlm_error *err);
+
+/* The dtype (tensor/kernels.h) of inference where nobody chose: "f32"; but of a model whose
+ * matrices would take more than 4 GiB then, the one that its files hold most of them in: "bf16" for
+ * bf16 and f16, "q8_0" for GGUF's quantised types. By what is stored alone, never by the machine,
+ * so that a model gives the same results on any. Strings are constants. */
+const char *md_transformer_dtype_for(const md_weights *files);
+/* The same for what md_transformer_load takes; only heads of files are read. */
+mdlm_status md_transformer_dtype(const char *folder, const char *weights, const char **out,
+                                 mdlm_error *err);
 
 #endif

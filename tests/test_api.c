@@ -28,6 +28,7 @@ START_TEST(a_model_describes_itself) {
     mdlm_model_info info = mdlm_info(model);
     ck_assert_str_eq(info.tokenizer, "bytes");
     ck_assert_str_eq(info.objective, "mdlm");
+    ck_assert_str_eq(info.dtype, "f32");
     ck_assert_int_eq(info.seq_len, SEQ_LEN);
     ck_assert_int_eq(info.vocab, 259);
     ck_assert_int_eq(info.mask_id, 256);

@@ -162,7 +162,7 @@ START_TEST(another_value_of_a_constant_is_refused_by_name) {
         {"block_group_size", "2"},
         {"multi_query_attention", "true"},
         {"clip_qkv", "8.5"},
-        {"rope_scaling", "{\"rope_type\":\"yarn\",\"factor\":4}"},
+        {"rope_scaling", "\"yarn\""},
         {"quantization_config", "{\"bits\":4}"},
         {"block_type", "[\"llama\"]"},
         {"block_type", "\"lla\""},

@@ -144,7 +144,7 @@ START_TEST(what_changes_the_mathematics_is_refused_by_name) {
         const char *key, *value;
     } changed[] = {
         {DREAM, "hidden_act", "\"gelu\""},
-        {DREAM, "rope_scaling", "{\"rope_type\":\"linear\",\"factor\":2}"},
+        {DREAM, "rope_scaling", "[\"linear\"]"},
         {DREAM, "use_sliding_window", "true"},
         {DREAM, "use_mrope", "true"},
         {DREAM, "partial_rotary_factor", "0.5"},
@@ -218,6 +218,69 @@ START_TEST(keys_that_may_be_missing_have_their_defaults) {
 }
 END_TEST
 
+/* Files of newer programs have what was rope_theta and rope_scaling in one object. */
+START_TEST(positions_are_read_in_both_forms) {
+    mdlm_error err = {0};
+    md_model_config found;
+    char *text = strdup(kinds[DREAM].text), *theta = strstr(text, "\"rope_theta\": 1000000.0,");
+    ck_assert(theta != NULL);
+    memset(theta, ' ', strlen("\"rope_theta\": 1000000.0,"));
+    const kind bare = {"Dream", text, kinds[DREAM].config};
+    assert_fails(load_text(text, &found, &err), MDLM_INPUT, "rope_theta");
+    assert_ok(load_changed(&bare, "rope_parameters",
+                           "{\"rope_theta\": 1e6, \"rope_type\": \"default\"}", &found, &err));
+    assert_equal(&found, &kinds[DREAM].config, "rope_parameters");
+    assert_fails(
+        load_changed(&bare, "rope_parameters", "{\"rope_type\": \"default\"}", &found, &err),
+        MDLM_INPUT, "rope_theta");
+    free(text);
+    static const char *const plain[] = {
+        "null", "{\"rope_type\": \"default\"}", "{\"rope_theta\": 1e6, \"type\": \"default\"}",
+        "{\"rope_type\": \"default\", \"partial_rotary_factor\": 1.0}"};
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        assert_ok(load_changed(&kinds[DREAM], "rope_parameters", plain[i], &found, &err));
+        assert_equal(&found, &kinds[DREAM].config, plain[i]);
+    }
+}
+END_TEST
+
+START_TEST(positions_that_are_scaled_are_refused_by_their_type) {
+    static const struct {
+        const char *key, *value, *says;
+    } wrong[] = {
+        {"rope_scaling", "{\"rope_type\":\"linear\",\"factor\":2}",
+         "rope_scaling is of the type 'linear', only 'default'"},
+        {"rope_scaling", "{\"type\":\"yarn\",\"factor\":4}", "of the type 'yarn'"},
+        {"rope_scaling", "{\"factor\":4}", "rope_scaling has no rope_type"},
+        {"rope_parameters", "{\"rope_theta\":1e6,\"rope_type\":\"llama3\"}",
+         "rope_parameters is of the type 'llama3'"},
+        {"rope_parameters", "{\"full_attention\":{\"rope_type\":\"default\"}}", "no rope_type"},
+        {"rope_parameters", "\"default\"", "no rope_type"},
+        {"rope_parameters", "{\"rope_theta\":5e5,\"rope_type\":\"default\"}",
+         "rope_theta is 1e+06, but 500000 in rope_parameters"},
+        {"rope_parameters", "{\"rope_type\":\"default\",\"partial_rotary_factor\":0.5}",
+         "partial_rotary_factor"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        mdlm_error err = {0};
+        md_model_config found;
+        assert_fails(load_changed(&kinds[DREAM], wrong[i].key, wrong[i].value, &found, &err),
+                     MDLM_INPUT, wrong[i].says);
+    }
+}
+END_TEST
+
+START_TEST(positions_of_dream_are_no_canvas) {
+    md_model_config c = kinds[DREAM].config;
+    ck_assert_int_eq(md_model_config_canvas(&c), 128);
+    c.seq_len = 131072;
+    ck_assert_int_eq(md_model_config_canvas(&c), 2048);
+    c = kinds[MDLM].config;
+    c.seq_len = 131072;
+    ck_assert_int_eq(md_model_config_canvas(&c), 131072);
+}
+END_TEST
+
 /* Networks that have no such form, as --init with another objective could ask for. */
 START_TEST(kinds_that_see_all_refuse_another_sight) {
     mdlm_error err = {0};
@@ -284,6 +347,9 @@ int main(void) {
     suite_case(s, what_changes_the_mathematics_is_refused_by_name);
     suite_case(s, sizes_that_do_not_fit_are_refused_by_name);
     suite_case(s, keys_that_may_be_missing_have_their_defaults);
+    suite_case(s, positions_are_read_in_both_forms);
+    suite_case(s, positions_that_are_scaled_are_refused_by_their_type);
+    suite_case(s, positions_of_dream_are_no_canvas);
     suite_case(s, kinds_that_see_all_refuse_another_sight);
     suite_case(s, written_folders_say_where_their_code_is);
     return suite_run(s);

@@ -340,7 +340,8 @@ START_TEST(files_that_do_not_fit_their_configuration_are_refused) {
     } wrong[] = {
         {DREAM, MDLM, "backbone.vocab_embed.embedding"},
         {MDLM, DREAM, "model.embed_tokens.weight"},
-        {DREAM, DREAM + 1, "k_proj"},
+        {DREAM, DREAM + 1, "'lm_head.weight' is another matrix"},
+        {DREAM + 1, DREAM, "k_proj"},
         {SMDM_FIRST, SMDM_FIRST + 1, "transformer.h.0.attn.attn.weight"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

@@ -44,7 +44,7 @@ static md_kernels kernels;
 
 enum { V = 23 };
 
-/* Its files: every other tensor in one of them. */
+/* Its files: every other tensor in one of them, and in the first a head that is the embedding. */
 static void put_network(void) {
     static const md_model_config config = {.layers = 1,
                                            .dim = 40,
@@ -52,6 +52,7 @@ static void put_network(void) {
                                            .kv_heads = 2,
                                            .ff = 80,
                                            .vocab = V,
+                                           .tied = true,
                                            .seq_len = 37,
                                            .rope_theta = 10000,
                                            .norm_eps = 1e-5,
@@ -78,6 +79,11 @@ static void put_network(void) {
                 (md_st_source){name, MD_ST_F32, t->rank, {t->dim[0], t->dim[1]}, t->data};
             assert_ok(
                 md_writer_printf(w, &err, "%s\"%s\": \"%d\"", i == 0 ? "" : ", ", name, part));
+        }
+        if (part == 0) {
+            list[count] = list[0];
+            list[count++].name = MD_LLADA_PREFIX "ff_out.weight";
+            assert_ok(md_writer_printf(w, &err, ", \"%s\": \"0\"", list[count - 1].name));
         }
         char *path = md_path_join(folder, part ? "1" : "0", &err);
         assert_ok(md_safetensors_write(path, list, count, NULL, &err));

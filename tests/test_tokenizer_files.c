@@ -233,6 +233,12 @@ START_TEST(the_saved_file_is_what_hugging_face_writes) {
     ck_assert_int_eq(cJSON_GetObjectItemCaseSensitive(root, "model_max_length")->valueint, 128);
     ck_assert_str_eq(cJSON_GetObjectItemCaseSensitive(root, "mask_token")->valuestring, "<|mask|>");
     cJSON_Delete(root);
+    root = read_json(dir, "special_tokens_map.json");
+    ck_assert_int_eq(cJSON_GetArraySize(root), 3); /* none of these has a bos */
+    ck_assert_str_eq(cJSON_GetObjectItemCaseSensitive(root, "mask_token")->valuestring, "<|mask|>");
+    ck_assert_str_eq(cJSON_GetObjectItemCaseSensitive(root, "eos_token")->valuestring,
+                     "<|endoftext|>");
+    cJSON_Delete(root);
     suite_tmp_remove(dir);
 }
 END_TEST

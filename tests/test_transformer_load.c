@@ -200,6 +200,84 @@ START_TEST(packed_weights_take_what_their_numbers_take) {
 }
 END_TEST
 
+/* Writes the network's tensors and a head of `rows` rows. */
+static void put_with_head(md_transformer *net, const md_real *head, int rows) {
+    md_st_source list[32];
+    md_params *params = md_transformer_params(net);
+    const int count = md_params_count(params);
+    for (int i = 0; i < count; i++) {
+        const md_tensor *t = md_params_tensor(params, i);
+        list[i] = (md_st_source){
+            md_params_name(params, i), MD_ST_F32, t->rank, {t->dim[0], t->dim[1]}, t->data};
+    }
+    list[count] = (md_st_source){MD_LLADA_PREFIX "ff_out.weight", MD_ST_F32, 2, {rows, 256}, head};
+    assert_ok(md_safetensors_write(in_folder("model.safetensors"), list, count + 1, NULL, &err));
+}
+
+static void refuse_head(const char *message) {
+    md_transformer *net = NULL;
+    assert_fails(md_transformer_load(folder, NULL, false, &net, &err), MDLM_INPUT, message);
+    ck_assert_ptr_null(net);
+}
+
+/* As some programs save it. */
+START_TEST(the_head_of_a_tied_model_may_be_in_its_file_as_well) {
+    static float expected[T * V], found[T * V];
+    static md_real head[V * 256];
+    md_transformer *net = NULL;
+    enter(true, MD_ST_F32);
+    from_files(folder, "f32", 1, expected);
+    assert_ok(md_transformer_load(folder, NULL, false, &net, &err));
+    memcpy(head, md_params_values(md_transformer_params(net)), sizeof head);
+    put_with_head(net, head, V);
+    from_files(folder, "f32", 1, found);
+    ck_assert_mem_eq(found, expected, sizeof found);
+    from_memory(folder, "f32", found);
+    ck_assert_mem_eq(found, expected, sizeof found);
+    put_with_head(net, head, V - 1);
+    refuse_head("[1099, 256]");
+    head[V * 256 - 1] += 1;
+    put_with_head(net, head, V);
+    refuse_head("'model.transformer.ff_out.weight' is another matrix than "
+                "'model.transformer.wte.weight'");
+    md_transformer_free(net);
+    leave();
+}
+END_TEST
+
+/* Matrices of this many numbers in two types; no file is needed to ask for a dtype. */
+static const char *dtype_of(const md_storage *a, int64_t of_a, const md_storage *b, int64_t of_b) {
+    const md_weight list[] = {
+        {.name = "a", .file = "a", .type = a, .rank = 2, .dim = {of_a >> 15, 1 << 15}},
+        {.name = "b", .file = "b", .type = b, .rank = 2, .dim = {of_b >> 15, 1 << 15}},
+        {.name = "c", .file = "c", .type = &md_storage_f32, .rank = 1, .dim = {INT64_C(1) << 40}}};
+    md_weights *files = NULL;
+    assert_ok(md_weights_new("x", list, 3, (md_weights_holder){0}, &files, &err));
+    const char *dtype = md_transformer_dtype_for(files);
+    md_weights_close(files);
+    return dtype;
+}
+
+START_TEST(large_models_are_computed_in_what_they_are_stored_in) {
+    const int64_t large = INT64_C(1) << 30, most = large - (1 << 15), rest = 1 << 15;
+    const md_storage *const f32 = &md_storage_f32, *const bf16 = &md_storage_bf16;
+    ck_assert_str_eq(dtype_of(bf16, most, f32, rest), "f32");
+    ck_assert_str_eq(dtype_of(bf16, large, f32, rest), "bf16");
+    ck_assert_str_eq(dtype_of(f32, large, bf16, rest), "f32");
+    ck_assert_str_eq(dtype_of(&md_storage_f16, large, f32, large / 2), "bf16");
+    ck_assert_str_eq(dtype_of(&md_storage_q8_0, large, f32, rest), "q8_0");
+    ck_assert_str_eq(dtype_of(&md_storage_q8_0, most, f32, rest), "f32");
+    /* What shares a dtype counts together. */
+    ck_assert_str_eq(dtype_of(&md_storage_q4_K, large, &md_storage_q6_K, large), "q8_0");
+    ck_assert_str_eq(dtype_of(&md_storage_q4_K, large, bf16, large + rest), "bf16");
+    enter(false, MD_ST_BF16);
+    const char *dtype = NULL;
+    assert_ok(md_transformer_dtype(folder, NULL, &dtype, &err));
+    ck_assert_str_eq(dtype, "f32");
+    leave();
+}
+END_TEST
+
 START_TEST(memory_that_will_not_do_is_said_before_anything_is_read) {
     md_transformer *net = NULL;
     machine m = machine_new("f32", 1);
@@ -274,6 +352,8 @@ int main(void) {
     suite_case(s, networks_of_other_kinds_are_loaded_as_well);
     suite_case(s, adapters_are_merged_into_weights_from_files);
     suite_case(s, packed_weights_take_what_their_numbers_take);
+    suite_case(s, the_head_of_a_tied_model_may_be_in_its_file_as_well);
+    suite_case(s, large_models_are_computed_in_what_they_are_stored_in);
     suite_case(s, memory_that_will_not_do_is_said_before_anything_is_read);
     suite_case(s, progress_goes_up_to_the_bytes_of_the_matrices);
     suite_case(s, loading_can_be_cancelled);

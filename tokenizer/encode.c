@@ -156,8 +156,8 @@ static mdlm_status add_to_set(md_tokenizer *tok, int32_t id, mdlm_error *err) {
         size_t size = strlen(entry->special);
         return md_added_insert(&tok->special, entry->special, size, token, err);
     }
-    const char *text = tok->bytes.data + entry->start;
-    size_t size = entry->size;
+    size_t size;
+    const char *text = md_tokenizer_written(tok, (size_t)id, &size);
     if (!(entry->flags & MD_NORMALIZED)) {
         return md_added_insert(&tok->added, text, size, token, err);
     }

@@ -56,6 +56,17 @@ void md_tokenizer_free(md_tokenizer *tok) {
     md_free(tok);
 }
 
+bool md_tokenizer_spaced(const md_tokenizer *tok, uint8_t flags) {
+    return flags & MD_ADDED && flags & MD_NORMALIZED && tok->spaces.prefix == MD_PREFIX_ALWAYS;
+}
+
+const char *md_tokenizer_written(const md_tokenizer *tok, size_t id, size_t *size) {
+    const md_entry *entry = &tok->entries[id];
+    size_t skipped = md_tokenizer_spaced(tok, entry->flags) ? 1 : 0;
+    *size = entry->size - skipped;
+    return tok->bytes.data + entry->start + skipped;
+}
+
 bool md_tokenizer_is_byte(const md_tokenizer *tok, size_t id) {
     const md_entry *entry = &tok->entries[id];
     if (tok->kind != MD_TOKENIZER_CHARS && !tok->spaces.marked) return false;

@@ -15,8 +15,8 @@
  *          GPT-2's pattern, then mask, end-of-text, padding
  * decode(encode(x)) == x for every byte string x, unless NFC normalisation was asked for (then it
  * equals NFC of the valid parts of x; invalid bytes still pass through). Tokenizers of other people
- * may put a space before a text, and those with SentencePiece's vocabularies take U+2581 for a
- * space.
+ * may put a space before a text, or drop its own at the beginning, and those with SentencePiece's
+ * vocabularies take U+2581 for a space.
  *
  * Special tokens never come out of encoding text, even if the text spells them, and decode to
  * nothing. Added tokens that are not special (of other people's files) come out where the text
@@ -93,8 +93,8 @@ typedef struct md_token_roles {
  * token "<|mask|>" (MDLM, SMDM). */
 mdlm_status md_tokenizer_load_with(const char *path, const md_token_roles *roles,
                                    md_tokenizer **out, mdlm_error *err);
-/* Writes tokenizer.json, and tokenizer_config.json beside it, into `folder`, which is made if it is
- * not there. `seq_len` becomes model_max_length. */
+/* Writes tokenizer.json, and tokenizer_config.json and special_tokens_map.json beside it, into
+ * `folder`, which is made if it is not there. `seq_len` becomes model_max_length. */
 mdlm_status md_tokenizer_save(const md_tokenizer *tok, const char *folder, int seq_len,
                               mdlm_error *err);
 
@@ -107,7 +107,7 @@ int32_t md_tokenizer_padding(const md_tokenizer *tok);
 bool md_tokenizer_is_special(const md_tokenizer *tok, int32_t id);
 
 /* Appends the ids of `size` bytes of text. Linear time (up to a logarithm) for any input, but for
- * expressions of other people's files that the engine has to try (then up to a limit). On failure
+ * expressions of other people's files that the engine has to try (then up to limits). On failure
  * `ids` holds what it held before. MDLM_INPUT for a byte that the vocabulary has no token for. */
 mdlm_status md_tokenizer_encode(const md_tokenizer *tok, const char *text, size_t size, md_ids *ids,
                                 mdlm_error *err);

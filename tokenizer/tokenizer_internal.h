@@ -89,6 +89,10 @@ mdlm_status md_alphabet_spell(const char *bytes, size_t size, md_buffer *text, m
 mdlm_status md_alphabet_read(const char *text, size_t size, md_buffer *bytes, bool *known,
                              mdlm_error *err);
 
+/* How an added token is written: its bytes, but for the space that a normalizer which puts one
+ * before each part puts before a token that is looked for in normalised text. */
+bool md_tokenizer_spaced(const md_tokenizer *tok, uint8_t flags);
+const char *md_tokenizer_written(const md_tokenizer *tok, size_t id, size_t *size);
 /* Whether an id is a byte, spelled <0xNN>, of a vocabulary that has characters. */
 bool md_tokenizer_is_byte(const md_tokenizer *tok, size_t id);
 /* tokenizer_save.c: how a vocabulary spells an id; `name` is overwritten. */

@@ -1,4 +1,5 @@
-/* tokenizer/tokenizer_save.c: writing tokenizer.json and tokenizer_config.json.
+/* tokenizer/tokenizer_save.c: writing tokenizer.json, tokenizer_config.json and
+ * special_tokens_map.json.
  *
  * Every kind is written as a Hugging Face BPE model (tokenizer_json.h has the table). Special
  * tokens stand both in the vocabulary and among the added tokens: Hugging Face gives an added
@@ -33,11 +34,12 @@ static bool in_byte_alphabet(const md_tokenizer *tok) {
 mdlm_status md_tokenizer_spell(const md_tokenizer *tok, size_t id, md_buffer *name,
                                mdlm_error *err) {
     const md_entry *entry = &tok->entries[id];
-    const char *piece = tok->bytes.data + entry->start;
     bool as_it_is = (entry->flags & (MD_ADDED | MD_RAW)) != 0;
+    size_t size;
+    const char *piece = md_tokenizer_written(tok, id, &size);
     md_buffer_clear(name);
     if (entry->special) return md_buffer_text(name, entry->special, err);
-    if (as_it_is) return md_buffer_append(name, piece, entry->size, err);
+    if (as_it_is) return md_buffer_append(name, piece, size, err);
     if (in_byte_alphabet(tok)) return md_alphabet_spell(piece, entry->size, name, err);
     if (md_tokenizer_is_byte(tok, id))
         return md_buffer_printf(name, err, "<0x%02X>", (unsigned char)piece[0]);
@@ -260,17 +262,29 @@ static mdlm_status save_tokenizer(const md_tokenizer *tok, const char *path, mdl
     return status;
 }
 
+/* Which special token is which. */
+static bool add_roles(const md_tokenizer *tok, cJSON *root) {
+    return add_text(root, "mask_token", tok->entries[tok->mask].special) &&
+           add_text(root, "eos_token", tok->entries[tok->end_of_text].special) &&
+           add_text(root, "pad_token", tok->entries[tok->padding].special) &&
+           (!tok->bos || add_text(root, "bos_token", tok->bos));
+}
+
+/* What older programs read that of. */
+static mdlm_status save_map(const md_tokenizer *tok, const char *path, mdlm_error *err) {
+    cJSON *root = cJSON_CreateObject();
+    mdlm_status status = add_roles(tok, root) ? md_json_save(path, root, err) : no_memory(err);
+    cJSON_Delete(root);
+    return status;
+}
+
 /* clean_up_tokenization_spaces must be off: where it is on, decoding drops spaces. */
 static mdlm_status save_config(const md_tokenizer *tok, const char *path, int seq_len,
                                mdlm_error *err) {
     cJSON *root = cJSON_CreateObject();
     bool ok = root && add_text(root, "tokenizer_class", "PreTrainedTokenizerFast") &&
-              cJSON_AddNumberToObject(root, "model_max_length", seq_len) &&
-              add_text(root, "mask_token", tok->entries[tok->mask].special) &&
-              add_text(root, "eos_token", tok->entries[tok->end_of_text].special) &&
-              add_text(root, "pad_token", tok->entries[tok->padding].special) &&
+              cJSON_AddNumberToObject(root, "model_max_length", seq_len) && add_roles(tok, root) &&
               add_flag(root, "clean_up_tokenization_spaces", false) &&
-              (!tok->bos || add_text(root, "bos_token", tok->bos)) &&
               (!tok->chat_template || add_text(root, "chat_template", tok->chat_template));
     mdlm_status status = ok ? md_json_save(path, root, err) : no_memory(err);
     cJSON_Delete(root);
@@ -281,10 +295,13 @@ mdlm_status md_tokenizer_save(const md_tokenizer *tok, const char *folder, int s
                               mdlm_error *err) {
     char *file = md_path_join(folder, "tokenizer.json", err);
     char *config = file ? md_path_join(folder, "tokenizer_config.json", err) : NULL;
-    mdlm_status status = config ? md_dir_make(folder, err) : MDLM_RUNTIME;
+    char *map = config ? md_path_join(folder, "special_tokens_map.json", err) : NULL;
+    mdlm_status status = map ? md_dir_make(folder, err) : MDLM_RUNTIME;
     if (status == MDLM_OK) status = save_tokenizer(tok, file, err);
     if (status == MDLM_OK) status = save_config(tok, config, seq_len, err);
+    if (status == MDLM_OK) status = save_map(tok, map, err);
     md_free(file);
     md_free(config);
+    md_free(map);
     return status;
 }

@@ -80,6 +80,20 @@ done:
     return status;
 }
 
+/* A special or an added token. */
+static mdlm_status append_added(md_vocab *v, const md_spelling *spelling, mdlm_error *err) {
+    const md_text *name = &spelling->text;
+    md_buffer spaced = {0};
+    if (!md_tokenizer_spaced(v->tok, spelling->flags))
+        return md_tokenizer_append(v->tok, name->data, name->size, NULL, err);
+    mdlm_status status = md_buffer_text(&spaced, " ", err);
+    if (status == MDLM_OK) status = md_spaces_unmark(name->data, name->size, &spaced, err);
+    if (status == MDLM_OK)
+        status = md_tokenizer_append(v->tok, spaced.data, spaced.size, NULL, err);
+    md_buffer_release(&spaced);
+    return status;
+}
+
 static mdlm_status append(md_vocab *v, size_t id, const md_spelling *spelling, mdlm_error *err) {
     const md_text *name = &spelling->text;
     size_t index = 0;
@@ -97,7 +111,7 @@ static mdlm_status append(md_vocab *v, size_t id, const md_spelling *spelling, m
         if (v->tok->kind == MD_TOKENIZER_CHARS) return append_char(v, name, err);
         return v->tok->spaces.marked ? append_marked(v, name, err) : append_piece(v, name, err);
     }
-    MD_TRY(md_tokenizer_append(v->tok, name->data, name->size, NULL, err));
+    MD_TRY(append_added(v, spelling, err));
     v->tok->entries[id].flags = spelling->flags & (uint8_t)~MD_SPECIAL;
     return spelling->flags & MD_SPECIAL ? md_vocab_make_special(v, (int32_t)id, err) : MDLM_OK;
 }

@@ -15,7 +15,8 @@
     X(INT, heads, 0, 1, 1024, "attention heads") \
     X(INT, kv_heads, 0, 1, 1024, "key/value heads (grouped attention); divides heads") \
     X(INT, ff, 0, 8, 262144, "inner width of the feed-forward part") \
-    X(INT, seq_len, 0, 8, 1048576, "tokens in a training sequence") \
+    X(INT, seq_len, 0, 8, 1048576, \
+      "tokens in a training sequence; with --init at most the model's") \
     X(FLAG, tied, false, 0, 0, "share the embedding with the output head") \
     X(REAL, dropout, 0, 0, 0.9, "dropout on the residual branches")
 

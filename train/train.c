@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "tensor/gguf.h"
+#include "train/memory.h"
 #include "train/packed_text.h"
 #include "train/plan.h"
 #include "train/session.h"
@@ -189,6 +190,21 @@ static mdlm_status inherit(text_session *s, const char *name, int64_t *value, in
     return MDLM_OK;
 }
 
+/* Positions are rotated, so a model learns on shorter sequences than its own as well; that is the
+ * trained length then. */
+static mdlm_status inherit_length(text_session *s) {
+    md_train_settings *t = s->set;
+    const md_options *o = s->run.request.options;
+    const bool given = o && md_options_origin(o, "seq_len") >= MD_ORIGIN_FILE;
+    if (given && t->seq_len > s->config.seq_len) {
+        return md_fail(s->err, MDLM_USAGE, "--seq-len %lld is more than the %d of the model '%s'",
+                       (long long)t->seq_len, s->config.seq_len, t->loop.init);
+    }
+    if (!given) t->seq_len = md_model_config_canvas(&s->config);
+    s->config.seq_len = (int)t->seq_len;
+    return MDLM_OK;
+}
+
 static mdlm_status inherit_shape(text_session *s) {
     md_train_settings *t = s->set;
     const md_model_config *c = &s->config;
@@ -197,9 +213,18 @@ static mdlm_status inherit_shape(text_session *s) {
     MD_TRY(inherit(s, "heads", &t->heads, c->heads));
     MD_TRY(inherit(s, "kv_heads", &t->kv_heads, c->kv_heads));
     MD_TRY(inherit(s, "ff", &t->ff, c->ff));
-    MD_TRY(inherit(s, "seq_len", &t->seq_len, c->seq_len));
+    MD_TRY(inherit_length(s));
     t->tied = c->tied;
     return MDLM_OK;
+}
+
+/* A model too large for the memory is refused before any text is read. */
+static mdlm_status check_init(text_session *s) {
+    const char *init = s->set->loop.init;
+    md_model_config c;
+    if (!*init || md_gguf_is(init)) return MDLM_OK; /* the second has its own message */
+    MD_TRY(md_model_config_load(init, &c, s->err));
+    return md_training_check_memory(init, &c, s->set, 0, s->err);
 }
 
 /* --init's objective goes on, unless another one was asked for: weights of one sight are a start
@@ -240,22 +265,6 @@ static mdlm_status shape_model(text_session *s) {
     return md_model_config_check(&s->config, s->err);
 }
 
-/* The network with the weights of a model folder; what a position sees may be another thing. */
-static mdlm_status take_weights(text_session *s, const char *folder) {
-    md_transformer *from = NULL;
-    MD_TRY(md_transformer_load(folder, NULL, false, &from, s->err));
-    md_params *to = md_transformer_params(s->net), *weights = md_transformer_params(from);
-    mdlm_status status = MDLM_OK;
-    if (md_params_size(to) == md_params_size(weights)) {
-        memcpy(md_params_values(to), md_params_values(weights),
-               (size_t)md_params_size(to) * sizeof(md_real));
-    } else {
-        status = md_fail(s->err, MDLM_INPUT, "'%s' holds a network of another shape", folder);
-    }
-    md_transformer_free(from);
-    return status;
-}
-
 /* Adapters beside the network, which then has no gradients of its own. */
 static mdlm_status make_adapters(text_session *s) {
     if (s->set->lora == 0) return MDLM_OK;
@@ -265,13 +274,19 @@ static mdlm_status make_adapters(text_session *s) {
     return MDLM_OK;
 }
 
+/* Of the session's shape; `model` is where it comes from. */
+static mdlm_status new_network(text_session *s, const char *model) {
+    MD_TRY(md_training_check_memory(model, &s->config, s->set, 0, s->err));
+    return md_transformer_new(&s->config, s->set->lora == 0, &s->net, s->err);
+}
+
 static mdlm_status make_network(text_session *s) {
-    MD_TRY(md_transformer_new(&s->config, s->set->lora == 0, &s->net, s->err));
+    MD_TRY(new_network(s, *s->set->loop.init ? s->set->loop.init : s->run.request.run));
     if (!*s->set->loop.init) {
         md_transformer_init(s->net, s->run.request.seed);
         return MDLM_OK;
     }
-    MD_TRY(take_weights(s, s->set->loop.init));
+    MD_TRY(md_transformer_take(s->net, s->set->loop.init, s->err));
     return make_adapters(s);
 }
 
@@ -326,6 +341,7 @@ static mdlm_status check_idle(const text_session *s) {
 static mdlm_status start_run(text_session *s) {
     MD_TRY(check_idle(s));
     MD_TRY(find_base(s));
+    MD_TRY(check_init(s));
     MD_TRY(inherit_objective(s));
     md_model_config early; /* settings that cannot fit are refused before any file is read */
     md_train_settings trial = *s->set;
@@ -370,10 +386,10 @@ static mdlm_status reopen_run(text_session *s) {
     md_corpus_stats stats = md_corpus_get_stats(s->corpus);
     md_plan_training(s->set, s->run.request.options, &stats, &s->config);
     MD_TRY(announce(s));
-    MD_TRY(md_transformer_new(&s->config, s->set->lora == 0, &s->net, s->err));
+    MD_TRY(new_network(s, run));
     if (s->set->lora > 0) {
         MD_TRY(md_lora_base(run, &s->base, s->err));
-        MD_TRY(take_weights(s, s->base));
+        MD_TRY(md_transformer_take(s->net, s->base, s->err));
         MD_TRY(make_adapters(s));
     }
     return write_run(s, run); /* what this call changed holds for the next one too */

@@ -69,11 +69,11 @@ typedef struct md_train_result {
 /* Trains a language model. Zeros in `settings` are filled with what was chosen.
  *
  * The run folder is a Hugging Face model folder: config.json, generation_config.json,
- * tokenizer.json, tokenizer_config.json, model.safetensors (EMA weights of the best validation),
- * and run.json, metrics.jsonl, loss.svg, data/ (the packed corpus), checkpoints/step-N/. With
- * `lora` adapter_config.json and adapter_model.safetensors (model/lora.h) stand in the place of the
- * weights, and the model of `init` must stay where it is. With `sft` the corpus is prompts and
- * answers (train/sft.h), and tokenizer_config.json has a chat template.
+ * tokenizer.json, tokenizer_config.json, special_tokens_map.json, model.safetensors (EMA weights of
+ * the best validation), and run.json, metrics.jsonl, loss.svg, data/ (the packed corpus),
+ * checkpoints/step-N/. With `lora` adapter_config.json and adapter_model.safetensors (model/lora.h)
+ * stand in the place of the weights, and the model of `init` must stay where it is. With `sft` the
+ * corpus is prompts and answers (train/sft.h), and tokenizer_config.json has a chat template.
  *
  * MDLM_USAGE: settings that do not fit, a folder that holds a run (without resume or overwrite), no
  * run to resume, a run of another shape. MDLM_INPUT: corpus or checkpoint. MDLM_NUMERIC: the loss

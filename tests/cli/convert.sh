@@ -5,7 +5,8 @@ make_corpus corpus.txt
 train_tiny --steps 5 corpus.txt || fail "training: $(cat train.err)"
 
 expect 0 "next: mdlm generate --model model" "$mdlm" convert mdlm-run model
-for name in config.json generation_config.json tokenizer.json tokenizer_config.json; do
+for name in config.json generation_config.json tokenizer.json tokenizer_config.json \
+            special_tokens_map.json; do
   check "the model has $name" test -s "model/$name"
   same "mdlm-run/$name" "model/$name" "$name is taken over"
 done
@@ -31,11 +32,16 @@ check "config.json says bfloat16" grep -q '"torch_dtype":.*"bfloat16"' half/conf
   fail "bf16 does not halve the weights"
 expect 0 "" "$mdlm" info half
 check "info says how weights are stored" grep -q '^weights     bf16, [0-9.]* MiB in 1 file$' out.txt
-check "info says what they take" grep -q '^in memory   f32 .*, bf16 .*, q8_0 .* by --dtype' out.txt
+check "info says what they take" grep -q '^in memory   f32 .*, bf16 .*, q8_0 .* by --dtype (auto: f32)' \
+  out.txt
 expect 0 "" "$mdlm" info half --json
 check "info says it to programs, too" grep -q \
   '"stored_dtype":"bf16","weight_files":1,"weight_bytes":[0-9]*,"memory_bytes":{"f32":' out.txt
+check "and in what it computes" grep -q '"auto_dtype":"f32"' out.txt
 expect 0 "" "$mdlm" generate --model half --length 16 --quiet
+mv out.txt half.txt
+expect 0 "" "$mdlm" generate --model half --length 16 --dtype f32 --quiet
+same out.txt half.txt "a small model of bf16 is computed in f32"
 expect 0 "" "$mdlm" convert half again --dtype bf16 --quiet
 same half/model.safetensors again/model.safetensors "bf16 numbers stay as they are"
 

@@ -20,12 +20,20 @@ round() {
 }
 
 round bpe --tokenizer bpe --vocab-size 320
-round bytes --tokenizer bytes
+round bytes --tokenizer bytes --tied
 round chars --tokenizer chars
 
 expect 0 "" "$mdlm" info bpe.gguf --json
-check "info knows the shape" grep -q '"layers":1,"dim":32,"heads":2' out.txt
+check "info knows the shape" grep -q '"kind":"llada","layers":1,"dim":32,"heads":2' out.txt
+check "info knows what the network has not" grep -q \
+  '"tied":false,"qkv_bias":false,"shifted_logits":false' out.txt
 check "info knows the tokenizer" grep -q '"tokenizer":"bpe"' out.txt
+mkdir told && cp bpe/*.json told
+sed '1s/{/{"shift_logits": true, "include_qkv_bias": true,/; s/"weight_tying":.*,/"weight_tying": true,/' \
+  bpe/config.json >told/config.json
+expect 0 "" "$mdlm" info told
+check "info tells kinds apart" grep -q \
+  '^kind        LLaDA, head tied to the embedding, biases on q, k and v, logits shifted by one$' out.txt
 echo "Once upon a time" >text.txt
 expect 0 "" "$mdlm" tokenize --model bpe text.txt
 mv out.txt ids.txt
@@ -44,6 +52,7 @@ for dtype in bf16 q8_0; do
 done
 
 expect 0 "" "$mdlm" info q8_0.gguf
+check "info names the kind alone where it has nothing besides" grep -q '^kind        LLaDA$' out.txt
 check "info says how it is stored" grep -q '^weights     q8_0, f32, .* in 1 file$' out.txt
 
 refuse 2 "'bpe.gguf' is there already" "$mdlm" convert bpe bpe.gguf

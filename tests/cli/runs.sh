@@ -15,7 +15,8 @@ refuse 2 "other" "$mdlm" train $tiny --steps 5 corpus.txt --run other
 check "a folder of other files is not touched" grep -q mine other/letter.txt
 
 train_tiny --steps 10 corpus.txt || fail "training: $(cat train.err)"
-for name in config.json generation_config.json tokenizer.json tokenizer_config.json run.json \
+for name in config.json generation_config.json tokenizer.json tokenizer_config.json \
+            special_tokens_map.json run.json \
             model.safetensors metrics.jsonl loss.svg checkpoints data; do
   check "the run has $name" test -s "mdlm-run/$name"
 done
@@ -71,6 +72,10 @@ expect 0 "train --resume --run elsewhere" "$mdlm" train --layers 1 --dim 32 --he
 # Another run's weights to start from, in their own shape only.
 expect 0 "" "$mdlm" train corpus.txt --init mdlm-run --batch-size 4 --steps 5 --run tuned --quiet
 same mdlm-run/config.json tuned/config.json "--init brings its shape"
+expect 0 "" "$mdlm" train corpus.txt --init mdlm-run --seq-len 16 --batch-size 4 --steps 5 --run shorter --quiet
+check "shorter sequences are the trained length" grep -q '"max_sequence_length":[[:space:]]*16,' shorter/config.json
+expect 0 "" "$mdlm" train --resume --run shorter --quiet
+refuse 2 "more than the 32 of the model" "$mdlm" train corpus.txt --init mdlm-run --seq-len 33 --run longer
 refuse 2 "layers" "$mdlm" train corpus.txt --init mdlm-run --layers 3 --run tuned2 --quiet
 check "nothing is left of it" test -z "$(find . -name 'tuned2*')"
 
@@ -98,6 +103,14 @@ if (ulimit -v 4000000 && "$mdlm" --version >/dev/null 2>&1); then # not under a 
   check "nothing is beside it" \
     test -z "$(find . -name 'elsewhere.old*' -o -name 'elsewhere.new*')"
 fi
+
+# A model that no memory will do for is refused before anything is read.
+mkdir giant && cp mdlm-run/*.json giant
+sed -i 's/"d_model":.*,/"d_model": 65536,/; s/"n_layers":.*,/"n_layers": 512,/' giant/config.json
+for adapters in 0 4; do
+  refuse 1 "needs at least" "$mdlm" train corpus.txt --init giant --lora $adapters --run no --quiet
+done
+check "no run is left" test ! -e no
 
 # A run.json repeats a run, corpus included.
 expect 0 "" "$mdlm" train --config mdlm-run/run.json --run again --quiet
