@@ -267,6 +267,8 @@ START_TEST(a_template_is_saved_and_loaded_with_its_tokenizer) {
     assert_ok(md_tokenizer_load(dir, &again, &err));
     ck_assert_str_eq(md_tokenizer_template(again), "x");
     md_tokenizer_free(again);
+    assert_ok(md_file_write(jinja, "x\xff", 2, &err));
+    assert_fails(md_tokenizer_load(dir, &again, &err), MDLM_INPUT, "chat template is not UTF-8");
     md_tokenizer_free(tok);
     md_free(jinja);
     suite_tmp_remove(dir);

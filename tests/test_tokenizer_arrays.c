@@ -167,6 +167,8 @@ START_TEST(faults_are_refused_each_with_its_message) {
                                          {"c", 1}, {"d", 1}, {"e", 1}};
     static const md_text nul[SMALL] = {{"a", 1}, {"b", 1}, {"a\0", 2},
                                        {"c", 1}, {"d", 1}, {"e", 1}};
+    static const md_text latin[SMALL] = {{"a", 1}, {"b", 1}, {"\xe4", 1},
+                                         {"c", 1}, {"d", 1}, {"e", 1}};
     static const md_text merges[][1] = {
         {{"ab", 2}}, {{"a b c", 5}}, {{"a z", 3}}, {{"b a", 3}}, {{"a <eos>", 7}}};
     struct {
@@ -191,6 +193,7 @@ START_TEST(faults_are_refused_each_with_its_message) {
         {small(), "end-of-text is id 6, and there are 6 tokens"},
         {small(), "the beginning of text is id 99"},
         {small(), "the mask token is also end-of-text"},
+        {small(), "the token with id 2 is not UTF-8"},
     };
     faults[0].arrays.model = "bert";
     faults[1].arrays.pre = "gpt-9";
@@ -206,6 +209,7 @@ START_TEST(faults_are_refused_each_with_its_message) {
     faults[15].arrays.roles.end_of_text = SMALL;
     faults[16].arrays.bos = 99;
     faults[17].arrays.roles.end_of_text = MASK;
+    faults[18].arrays.tokens = latin;
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         md_tokenizer *tok = NULL;
         assert_fails(md_tokenizer_from_arrays(&faults[i].arrays, &tok, &err), MDLM_INPUT,

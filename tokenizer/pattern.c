@@ -42,9 +42,7 @@ mdlm_status md_pattern_new(const char *source, md_pattern **out, mdlm_error *err
     if (!p) return MDLM_RUNTIME;
     int code = onig_initialize(&encoding, 1);
     const UChar *text = (const UChar *)source;
-    for (size_t at = 0; code == ONIG_NORMAL && at < size;) {
-        if (md_utf8_next(source, size, &at) < 0) code = ONIGERR_INVALID_CODE_POINT_VALUE;
-    }
+    if (code == ONIG_NORMAL && !md_is_utf8(source, size)) code = ONIGERR_INVALID_CODE_POINT_VALUE;
     if (code == ONIG_NORMAL) {
         code = onig_new(&p->regex, text, text + size, ONIG_OPTION_NONE, encoding,
                         ONIG_SYNTAX_DEFAULT, &info);

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "tokenizer/tokenizer_json.h"
+#include "tokenizer/unicode.h"
 
 static const size_t LARGEST_TEMPLATE = (size_t)16 << 20;
 
@@ -83,8 +84,10 @@ mdlm_status md_tokenizer_file_chat(md_tokenizer *tok, const char *folder, const 
     mdlm_status status = path ? MDLM_OK : MDLM_RUNTIME;
     if (path && md_file_exists(path))
         status = md_file_read(path, LARGEST_TEMPLATE, &text, &size, err);
-    if (status == MDLM_OK && (text || listed))
-        status = md_tokenizer_set_template(tok, text ? text : listed, err);
+    if (text) listed = text;
+    if (status == MDLM_OK && listed && !md_is_utf8(listed, strlen(listed)))
+        status = md_fail(err, MDLM_INPUT, "'%s': the chat template is not UTF-8", folder);
+    if (status == MDLM_OK && listed) status = md_tokenizer_set_template(tok, listed, err);
     md_free(text);
     md_free(path);
     return status;

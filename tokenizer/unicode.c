@@ -20,6 +20,13 @@ int32_t md_utf8_next(const char *text, size_t size, size_t *at) {
     return length > 0 ? c : -1;
 }
 
+bool md_is_utf8(const char *text, size_t size) {
+    for (size_t at = 0; at < size;) {
+        if (md_utf8_next(text, size, &at) < 0) return false;
+    }
+    return true;
+}
+
 size_t md_utf8_put(int32_t c, char out[4]) {
     return (size_t)utf8proc_encode_char(c, (utf8proc_uint8_t *)out);
 }

@@ -25,6 +25,9 @@ typedef enum md_char_class {
 /* The code point at *at (which must be less than `size`), or -1; *at moves past it. */
 int32_t md_utf8_next(const char *text, size_t size, size_t *at);
 
+/* Whether all of it is valid. */
+bool md_is_utf8(const char *text, size_t size);
+
 /* Writes a valid code point, returns the bytes: 1 to 4. */
 size_t md_utf8_put(int32_t c, char out[4]);
 

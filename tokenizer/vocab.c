@@ -94,14 +94,20 @@ static mdlm_status append_added(md_vocab *v, const md_spelling *spelling, mdlm_e
     return status;
 }
 
+/* What no spelling is; NULL: nothing is wrong. */
+static const char *fault_of(const md_text *name) {
+    if (name->size == 0) return "is empty";
+    if (memchr(name->data, 0, name->size)) return "has a byte 0";
+    return md_is_utf8(name->data, name->size) ? NULL : "is not UTF-8";
+}
+
 static mdlm_status append(md_vocab *v, size_t id, const md_spelling *spelling, mdlm_error *err) {
     const md_text *name = &spelling->text;
     size_t index = 0;
     if (!name->data) return md_fail(err, MDLM_INPUT, "'%s': no token has id %zu", v->path, id);
-    if (name->size == 0 || memchr(name->data, 0, name->size)) {
-        return md_fail(err, MDLM_INPUT, "'%s': the token with id %zu %s", v->path, id,
-                       name->size ? "has a byte 0" : "is empty");
-    }
+    const char *fault = fault_of(name);
+    if (fault)
+        return md_fail(err, MDLM_INPUT, "'%s': the token with id %zu %s", v->path, id, fault);
     MD_TRY(md_interner_add(&v->names, name->data, name->size, &index, err));
     if (index != id) {
         return md_fail(err, MDLM_INPUT, "'%s': token '%.*s' has two ids: %zu and %zu", v->path,

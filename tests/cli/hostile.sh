@@ -100,6 +100,9 @@ tokenizer 's|"merges":[^[]*\[|&"zz",|' "merge 0 is not a pair"
 tokenizer 's|"!":|"\\"":|' "token '\"' has two ids: 33 and 34"
 tokenizer 's|"vocab":[^{]*{|&"new":268435455,|' "the id of 'new' is not an integer from 0 to"
 tokenizer '1s|.*|[[[|' "is not valid JSON"
+again
+printf '{{ 1 }}\377' >bad/chat_template.jinja
+hostile bad bad "the chat template is not UTF-8"
 
 # Numbers beyond any integer are in real files, where nobody needs them.
 again
