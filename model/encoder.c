@@ -1,5 +1,5 @@
-/* model/encoder.c: the encoder: the way down of a U-Net and its middle, then the mean over pixels,
- * from which one linear map says the class. See image_model.h. */
+/* model/encoder.c: the encoder: the way down of a U-Net and its middle, a norm, then the mean over
+ * pixels, from which one linear map says the class. See image_model.h. */
 #include "base/memory.h"
 #include "model/unet_way.h"
 
@@ -7,6 +7,7 @@ typedef struct encoder {
     const md_image_config *config;
     md_embedder embedder; /* noisy; else no layer asks for a condition */
     md_unet_way way;
+    md_tensor *gain; /* of the last norm */
     md_linear_layer head;
 } encoder;
 
@@ -20,6 +21,7 @@ static void *build(const md_image_config *c, md_builder *b, mdlm_error *err) {
     if (c->noisy) n->embedder = md_build_embedder(b, c->base, embedding, 0);
     md_build_unet_way(&n->way, b, embedding);
     md_builder_scope(b, "%s", "");
+    n->gain = md_build_gain(b, "norm_out", features);
     b->edge = true;
     n->head = md_build_linear_plain(b, "head", features, c->classes, MD_INIT_FAN_IN);
     return n;
@@ -34,8 +36,9 @@ static md_tensor *forward(const void *net, md_tape *tape, md_tensor *x,
     *pass = *options;
     if (n->config->noisy) pass->condition = md_run_embedder(tape, &n->embedder, given);
     x = md_run_unet_way(tape, &n->way, pass, x, skip);
-    /* No GroupNorm here, as a U-Net has it: it would take the mean that is to be told away. */
-    return md_mean_pixels(tape, md_silu(tape, x));
+    /* Without a norm all channels may drift to where SiLU is 0, and nothing is learned any more. A
+     * GroupNorm, as a U-Net has it, would take away means that tell the class. */
+    return md_mean_pixels(tape, md_silu(tape, md_rms_norm(tape, x, n->gain, 1e-5)));
 }
 
 static double products(const void *net) {

@@ -25,10 +25,10 @@
  * Both are told time and, with classes, a label (model/layers.h, md_image_condition). ResBlocks,
  * transformer blocks and the output begin as zero; the encoder's head does not.
  *
- * The encoder is the U-Net's way down and its middle, then SiLU and the mean over pixels: the
- * features, of which one linear map without bias, the head, makes a logit for each class (as
- * Dhariwal & Nichol 2021, 4.1, but for attention pooling: a mean, and no GroupNorm before it, with
- * which it learns far more slowly). It is told the time when it is for noisy images, else nothing.
+ * The encoder is the U-Net's way down and its middle, then RMSNorm of each pixel, SiLU and the mean
+ * over pixels: the features, of which one linear map without bias, the head, makes a logit for each
+ * class (as Dhariwal & Nichol 2021, 4.1, but for attention pooling and GroupNorm, with which it
+ * learns more slowly). It is told the time when it is for noisy images, else nothing.
  */
 #ifndef MD_MODEL_IMAGE_MODEL_H
 #define MD_MODEL_IMAGE_MODEL_H

@@ -76,10 +76,14 @@ md_linear_layer md_build_linear(md_builder *b, const char *name, int in, int out
     return layer;
 }
 
+md_tensor *md_build_gain(md_builder *b, const char *name, int channels) {
+    return build_part(b, name, "weight", 1, (int64_t[]){channels}, MD_INIT_ONE);
+}
+
 md_norm_layer md_build_norm(md_builder *b, const char *name, int channels) {
-    const int64_t dim[1] = {channels};
-    md_tensor *gain = build_part(b, name, "weight", 1, dim, MD_INIT_ONE);
-    return (md_norm_layer){gain, build_part(b, name, "bias", 1, dim, MD_INIT_ZERO)};
+    md_tensor *gain = md_build_gain(b, name, channels);
+    return (md_norm_layer){gain,
+                           build_part(b, name, "bias", 1, (int64_t[]){channels}, MD_INIT_ZERO)};
 }
 
 mdlm_status md_builder_finish(md_builder *b, bool gradients, unsigned char **init) {

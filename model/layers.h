@@ -68,7 +68,8 @@ md_conv_layer md_build_conv(md_builder *b, const char *name, md_conv_size size, 
 md_linear_layer md_build_linear(md_builder *b, const char *name, int in, int out,
                                 md_init_kind init);
 md_linear_layer md_build_linear_plain(md_builder *b, const char *name, int in, int out,
-                                      md_init_kind init); /* without bias */
+                                      md_init_kind init);                /* without bias */
+md_tensor *md_build_gain(md_builder *b, const char *name, int channels); /* of an RMSNorm */
 md_norm_layer md_build_norm(md_builder *b, const char *name, int channels);
 
 /* Multiply-adds at one row or pixel; 0 for a layer that there is not. */

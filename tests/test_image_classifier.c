@@ -78,6 +78,22 @@ START_TEST(probabilities_are_the_softmax_of_the_head_on_the_features) {
 }
 END_TEST
 
+/* Where SiLU of them would be 0, and with it every gradient. */
+START_TEST(an_encoder_lives_with_channels_that_are_far_below_zero) {
+    image_net n;
+    static verdict v;
+    image_net_init(&n, &encoder, NULL, 1);
+    md_params *params = md_image_model_params(n.model);
+    const int p = md_params_find(params, "mid_block.resnets.1.conv2.bias");
+    ck_assert_int_ge(p, 0);
+    md_tensor *bias = md_params_tensor(params, p);
+    for (int64_t i = 0; i < md_tensor_size(bias); i++) bias->data[i] = -1000;
+    classify(&n, 0, B, &v);
+    for (int i = 0; i < B * FEATURES; i++) ck_assert_float_gt(fabsf(v.features[i]), 1e-3f);
+    image_net_release(&n);
+}
+END_TEST
+
 /* What is not wanted changes nothing of the rest. */
 START_TEST(parts_of_a_verdict_can_be_left_out) {
     image_net n;
@@ -232,6 +248,7 @@ int main(void) {
     Suite *s = suite_create("classifiers of images");
     suite_case(s, a_classifier_begins_with_hardly_an_opinion);
     suite_case(s, probabilities_are_the_softmax_of_the_head_on_the_features);
+    suite_case(s, an_encoder_lives_with_channels_that_are_far_below_zero);
     suite_case(s, parts_of_a_verdict_can_be_left_out);
     suite_case(s, a_verdict_depends_on_no_other_image_and_on_no_thread);
     suite_case(s, so_does_one_of_many);
