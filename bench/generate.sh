@@ -1,6 +1,7 @@
 #!/bin/sh
-# Time of a step of block decoding, exact and without a cache: mdlm in f32, bf16 and q8_0, and, where
-# there is one, llama.cpp's diffusion program on a model of the same shape, in turn (A B A B A B).
+# Time of a step of block decoding: mdlm in f32, bf16 and q8_0, exact, and in bf16 with a cache of
+# keys and values on both sides of the block, an approximation; where there is one, llama.cpp's
+# diffusion program on a model of the same shape. In turn (A B A B A B).
 # Prints a Markdown table of medians.
 #
 #   sh bench/generate.sh [MDLM]                   default build/mdlm
@@ -20,11 +21,12 @@ check_program "$mdlm" "sh bench/generate.sh build/mdlm"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# measure_ours DTYPE CACHE
 measure_ours() {
   # shellcheck disable=SC2086 # a list of words on purpose
-  "$mdlm" bench generate $shape --dtype "$1" --repeat "$repeat" --threads "$threads" --json --quiet \
-    >"$work/out"
-  number ms_per_step "$work/out" >>"$work/mdlm $1"
+  "$mdlm" bench generate $shape --dtype "$1" --cache "$2" --repeat "$repeat" \
+    --threads "$threads" --json --quiet >"$work/out"
+  number ms_per_step "$work/out" >>"$work/mdlm $1, cache $2"
 }
 
 measure_llama() {
@@ -40,7 +42,8 @@ round=0
 while [ $round -lt "$rounds" ]; do
   round=$((round + 1))
   echo "round $round of $rounds" >&2
-  for dtype in ${DTYPES:-f32 bf16 q8_0}; do measure_ours "$dtype"; done
+  for dtype in ${DTYPES:-f32 bf16 q8_0}; do measure_ours "$dtype" none; done
+  measure_ours bf16 dual
   [ -n "${LLAMA:-}" ] || continue
   for file in ${GGUF:?names the models for llama.cpp}; do measure_llama "$file"; done
 done
