@@ -35,7 +35,7 @@
       "noise levels visited; ddpm 250, ddim, euler and langevin 50, dpm++ 25, heun 18 if not " \
       "given") \
     X(INT, level_steps, 5, 1, 100000, "langevin: steps at each level") \
-    X(REAL, step_size, 0.5, 1e-6, 2, \
+    X(REAL, step_size, 0.2, 1e-6, 2, \
       "langevin: of a step, as a multiple of the variance of the level's noise") \
     X(CHOICE, spacing, "auto", 0, 0, \
       "auto|leading|linspace|trailing|karras: which levels; auto: trailing, but karras for heun, " \

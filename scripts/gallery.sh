@@ -122,9 +122,10 @@ judge shapes-langevin shapes-ve 400 --sampler langevin
 judge shapes-ve-ddim shapes-ve 400 --sampler ddim --steps 50
 judge shapes-vp-ddim shapes-vp 400 --sampler ddim --steps 50
 if [ ! -f field.table ]; then
-  "$field" "$page/gallery/score.svg" "$(part 600)" >field.part
+  "$field" score.svg "$(part 600)" >field.part
   mv field.part field.table
 fi
+cp score.svg "$page/gallery/score.svg"
 
 figures larger-ddim "$mdlm" image-eval --run shapes-larger --num-samples "$(images 500)" \
   --sampler ddim --steps 20
@@ -148,36 +149,45 @@ for scale in 1 2 4; do
     --classifier-scale $scale
 done
 
-rm -rf sources && "$mdlm" image-generate --run shapes-model -n 32 --out sources/ --seed 2 \
-  --guidance-scale 2 --quiet
-draw sources --run shapes-model -n 8 --columns 8 --zoom 2 --seed 2 --guidance-scale 2
-# A mask as an IDX file: the right half is white.
-row='' bit='\000'
-for x in $(seq 32); do
-  row=$row$bit
-  [ "$x" -lt 16 ] || bit='\377'
-done
-printf '\000\000\010\003\000\000\000\001\000\000\000\040\000\000\000\040' >half-idx3-ubyte
-for _ in $(seq 32); do printf "$row" >>half-idx3-ubyte; done
-
-# edit NAME OPTION...: measured on images() of 32 sources, and a row of eight of them
-edit() {
-  name=$1
+# source KIND OPTION...: samples that are edited, and a row of them
+source() {
+  kind=$1
   shift
+  rm -rf "$kind-sources"
+  "$mdlm" image-generate --run "$kind-model" -n 32 --out "$kind-sources/" --seed 2 --quiet "$@"
+  draw "$kind-sources" --run "$kind-model" -n 8 --columns 8 --zoom 2 --seed 2 "$@"
+}
+# edit NAME KIND OPTION...: measured on images() of 32 sources, and a row of eight of them
+edit() {
+  name=$1 kind=$2
+  shift 2
   if [ ! -f "edit-$name.json" ]; then
-    "$mdlm" image-generate --run shapes-model -n "$(images 32)" --out edit.png --quiet --json "$@" \
+    "$mdlm" image-generate --run "$kind-model" -n "$(images 32)" --out edit.png --quiet --json "$@" \
       >edit.part
     mv edit.part "edit-$name.json"
   fi
-  draw "$name" --run shapes-model -n 8 --columns 8 --zoom 2 "$@"
+  draw "$name" --run "$kind-model" -n 8 --columns 8 --zoom 2 "$@"
 }
-edit inpainted --inpaint sources --mask half-idx3-ubyte
-edit inpainted-once --inpaint sources --mask half-idx3-ubyte --resamplings 1
+
+# A mask as an IDX file: the right half is white.
+row='' bit='\000'
+for x in $(seq 28); do
+  row=$row$bit
+  [ "$x" -lt 14 ] || bit='\377'
+done
+printf '\000\000\010\003\000\000\000\001\000\000\000\034\000\000\000\034' >half-idx3-ubyte
+for _ in $(seq 28); do printf "$row" >>half-idx3-ubyte; done
+eight=0,1,2,3,4,5,6,7
+source digits --class $eight --sampler heun
+edit inpainted digits --class $eight --inpaint digits-sources --mask half-idx3-ubyte --dtype bf16
+edit inpainted-once digits --class $eight --inpaint digits-sources --mask half-idx3-ubyte \
+  --dtype bf16 --resamplings 1
+source shapes --guidance-scale 2
 for strength in 0.2 0.4 0.6 0.8; do
-  edit strength-$strength --init-image sources --strength $strength --sampler ddim --steps 50
+  edit strength-$strength shapes --init-image shapes-sources --strength $strength --sampler ddim --steps 50
 done
 draw interpolated --run shapes-model -n 8 --columns 8 --zoom 2 --strength 0.5 --sampler ddim \
-  --steps 50 --interpolate sources/000000.png,sources/000001.png
+  --steps 50 --interpolate shapes-sources/000000.png,shapes-sources/000001.png
 
 draw small --run shapes-small -n 8 --columns 8 --zoom 4 --guidance-scale 2
 draw cascade --run shapes-small -n 8 --columns 8 --zoom 2 --guidance-scale 2 \
