@@ -1,6 +1,6 @@
 #!/bin/sh
 # The gallery, docs/gallery.md with its pictures and figures, from nothing: builds, trains ten
-# models, draws with them and measures. An hour and a half on two cores.
+# models, draws with them and measures. Two hours on two cores.
 #
 #   sh scripts/gallery.sh t10k-images-idx3-ubyte.gz [SHARE [FOLDER]]
 #
